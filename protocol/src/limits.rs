@@ -1,0 +1,14 @@
+//! Bounds on everything that a peer, a file or a publisher can influence, each with the section that sets it.
+
+/// Bytes in a Multikey text (`specs/register.md` §1); an Ed25519 one has 48.
+pub const MULTIKEY_SIZE_MAX: usize = 128;
+/// Bytes in a key name (C2SP signed-note; `specs/register.md` §1).
+pub const KEY_NAME_SIZE_MAX: usize = 256;
+/// Bytes in a signed note (`specs/register.md` §1).
+pub const NOTE_SIZE_MAX: usize = 128 * 1024;
+/// Signature lines in a note (`specs/register.md` §1).
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+/// The last time a cosignature can name (C2SP tlog-cosignature).
+pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
+/// Entries in a log (`specs/register.md` §3).
+pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;

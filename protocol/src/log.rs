@@ -1,0 +1,5 @@
+//! The log of a register, in the C2SP formats.
+
+pub mod checkpoint;
+pub mod cosignature;
+pub mod note;

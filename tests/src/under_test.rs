@@ -1,0 +1,4 @@
+//! The `standfast` binary.
+fn main() -> std::process::ExitCode {
+    standfast_cli::main()
+}
