@@ -4,4 +4,5 @@ pub mod digest;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod register;
 pub mod time;
