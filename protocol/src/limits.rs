@@ -12,3 +12,10 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Entries in a log (`specs/register.md` §3).
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+
+/// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
+pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
+/// Levels of nesting in JSON (`specs/verification.md` §2).
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Values in one JSON document (`specs/verification.md` §2).
+pub const JSON_NODES_MAX: usize = 16 * 1024;
