@@ -12,3 +12,9 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Entries in a log (`specs/register.md` §3).
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+/// Bytes in a quorum policy (`specs/charter.md` §4).
+pub const QUORUM_SIZE_MAX: usize = 64 * 1024;
+/// Witnesses in a quorum policy (`specs/charter.md` §4).
+pub const WITNESSES_MAX: usize = 64;
+/// Groups in a quorum policy (`specs/charter.md` §4).
+pub const WITNESS_GROUPS_MAX: usize = 64;
