@@ -18,3 +18,9 @@ pub const QUORUM_SIZE_MAX: usize = 64 * 1024;
 pub const WITNESSES_MAX: usize = 64;
 /// Groups in a quorum policy (`specs/charter.md` §4).
 pub const WITNESS_GROUPS_MAX: usize = 64;
+/// Seconds that a statement may lie ahead of the later of the device's time and the clock bound (`specs/trust.md` §4).
+pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
+/// Steps of a trust path; the depth that an anchor has (`specs/trust.md` §3).
+pub const TRUST_DEPTH_MAX: u64 = 8;
+/// Edges that a search for a trust path examines (`specs/trust.md` §3).
+pub const TRUST_EDGES_MAX: usize = 1_024;
