@@ -24,3 +24,10 @@ pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
 pub const TRUST_DEPTH_MAX: u64 = 8;
 /// Edges that a search for a trust path examines (`specs/trust.md` §3).
 pub const TRUST_EDGES_MAX: usize = 1_024;
+
+/// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
+pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
+/// Levels of nesting in JSON (`specs/verification.md` §2).
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Values in one JSON document (`specs/verification.md` §2).
+pub const JSON_NODES_MAX: usize = 16 * 1024;
