@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod credential;
 pub mod digest;
+pub mod freshness;
 pub mod key;
 pub mod limits;
 pub mod log;

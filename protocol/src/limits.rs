@@ -12,6 +12,18 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Entries in a log (`specs/register.md` §3).
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+/// Bytes in a quorum policy (`specs/charter.md` §4).
+pub const QUORUM_SIZE_MAX: usize = 64 * 1024;
+/// Witnesses in a quorum policy (`specs/charter.md` §4).
+pub const WITNESSES_MAX: usize = 64;
+/// Groups in a quorum policy (`specs/charter.md` §4).
+pub const WITNESS_GROUPS_MAX: usize = 64;
+/// Seconds that a statement may lie ahead of the later of the device's time and the clock bound (`specs/trust.md` §4).
+pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
+/// Steps of a trust path; the depth that an anchor has (`specs/trust.md` §3).
+pub const TRUST_DEPTH_MAX: u64 = 8;
+/// Edges that a search for a trust path examines (`specs/trust.md` §3).
+pub const TRUST_EDGES_MAX: usize = 1_024;
 
 /// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
 pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
