@@ -9,3 +9,4 @@ pub mod limits;
 pub mod log;
 pub mod register;
 pub mod time;
+pub mod trust;
