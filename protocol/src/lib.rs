@@ -4,4 +4,6 @@ pub mod digest;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod policy;
 pub mod time;
+pub mod verdict;
