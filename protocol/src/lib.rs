@@ -1,5 +1,6 @@
 //! Registers, trust and verification of Standfast, as pure functions: no I/O, no clock, no randomness.
 
+pub mod codec;
 pub mod digest;
 pub mod key;
 pub mod limits;
