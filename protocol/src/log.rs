@@ -3,3 +3,4 @@
 pub mod checkpoint;
 pub mod cosignature;
 pub mod note;
+pub mod policy;

@@ -1,0 +1,3 @@
+//! Registers: an authority's records together with the append-only log of their changes (`specs/register.md`).
+
+pub mod fact;
