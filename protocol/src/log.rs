@@ -2,4 +2,5 @@
 
 pub mod checkpoint;
 pub mod cosignature;
+pub mod merkle;
 pub mod note;
