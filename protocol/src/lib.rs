@@ -5,5 +5,6 @@ pub mod digest;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod register;
 pub mod time;
 pub mod trie;
