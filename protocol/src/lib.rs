@@ -12,3 +12,6 @@ pub mod register;
 pub mod sync;
 pub mod time;
 pub mod verdict;
+pub mod register;
+pub mod time;
+pub mod trie;
