@@ -15,3 +15,4 @@ pub mod verdict;
 pub mod register;
 pub mod time;
 pub mod trie;
+pub mod trust;
