@@ -12,7 +12,5 @@ pub mod register;
 pub mod sync;
 pub mod time;
 pub mod verdict;
-pub mod register;
-pub mod time;
 pub mod trie;
 pub mod trust;
