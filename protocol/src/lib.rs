@@ -11,6 +11,6 @@ pub mod policy;
 pub mod register;
 pub mod sync;
 pub mod time;
-pub mod verdict;
 pub mod trie;
 pub mod trust;
+pub mod verdict;
