@@ -6,5 +6,6 @@ mod model {
     mod entries;
     mod log;
     mod notes;
+    mod policies;
     mod trie;
 }
