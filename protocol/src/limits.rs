@@ -53,3 +53,27 @@ pub const CHARTER_SPAN_MAX_S: u64 = 315_576_000;
 pub const QUOTA_MAX: u64 = 1 << 50;
 /// Seconds from issue until a change of witnesses takes effect, at least (`specs/charter.md` §6).
 pub const WITNESS_CHANGE_S: u64 = 7 * 86_400;
+/// Bytes in a gossip message (`specs/sync.md` §2).
+pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
+/// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
+pub const GOSSIP_PAYLOAD_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a request (`specs/sync.md` §3).
+pub const REQUEST_SIZE_MAX: usize = 4 * 1024;
+/// Bytes in a response (`specs/sync.md` §3).
+pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
+/// Bytes of entries or of a body in one response (`specs/sync.md` §3).
+pub const STEP_SIZE_MAX: usize = 64 * 1024;
+/// Entries, or bodies, in one message (`specs/sync.md` §2.1).
+pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+/// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
+pub const FRONTIER_LEAVES_MAX: usize = 64;
+/// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
+pub const TRIE_DEPTH_MAX: usize = 256;
+/// Bytes in an entry (`specs/register.md`, "Entries").
+pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in an entry of a later version: C2SP tlog-tiles gives entries a length of 16 bits.
+pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
+/// Nested arrays and maps in an entry (`specs/register.md`, "Entries"); version 1 has three.
+pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Bytes in the key of a record (`specs/register.md`, "Records").
+pub const RECORD_KEY_SIZE_MAX: usize = 1024;
