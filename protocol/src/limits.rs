@@ -77,3 +77,9 @@ pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
 pub const ENTRY_DEPTH_MAX: usize = 4;
 /// Bytes in the key of a record (`specs/register.md`, "Records").
 pub const RECORD_KEY_SIZE_MAX: usize = 1024;
+/// Bytes of a signed view (`specs/charter.md` §7).
+pub const VIEW_SIZE_MAX: usize = 4 * 1024;
+/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Registers in a frontier (`specs/charter.md` §7).
+pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
