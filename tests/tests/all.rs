@@ -4,8 +4,10 @@ mod model {
     //! The vectors of the reference model, one test for each file.
 
     mod entries;
+    mod freshness;
     mod log;
     mod notes;
     mod policies;
     mod trie;
+    mod trust;
 }
