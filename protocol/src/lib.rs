@@ -8,4 +8,5 @@ pub mod key;
 pub mod limits;
 pub mod log;
 pub mod register;
+pub mod status;
 pub mod time;

@@ -1,3 +1,4 @@
 //! Registers: an authority's records together with the append-only log of their changes (`specs/register.md`).
 
+pub mod body;
 pub mod fact;
