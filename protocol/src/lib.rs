@@ -10,3 +10,4 @@ pub mod log;
 pub mod register;
 pub mod status;
 pub mod time;
+pub mod trie;

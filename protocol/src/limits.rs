@@ -43,3 +43,13 @@ pub const CHECKPOINTS_KEPT: usize = 256;
 pub const MASS_INDICES: u64 = 1_000;
 /// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
 pub const MASS_RECORDS: u64 = 16;
+/// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
+pub const TRIE_DEPTH_MAX: usize = 256;
+/// Bytes in an entry (`specs/register.md`, "Entries").
+pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in an entry of a later version: C2SP tlog-tiles gives entries a length of 16 bits.
+pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
+/// Nested arrays and maps in an entry (`specs/register.md`, "Entries"); version 1 has three.
+pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Bytes in the key of a record (`specs/register.md`, "Records").
+pub const RECORD_KEY_SIZE_MAX: usize = 1024;
