@@ -11,3 +11,4 @@ pub mod register;
 pub mod status;
 pub mod time;
 pub mod trie;
+pub mod trust;
