@@ -21,7 +21,7 @@ use crate::register::body::Record;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeltaError {
     /// More bytes than a delta may have.
-    #[error("expected a delta of at most {} bytes, {0} came", limits::DELTA_SIZE_MAX)]
+    #[error("expected a delta of at most {max} bytes, {0} came", max = limits::DELTA_SIZE_MAX)]
     Size(usize),
     /// Not the deterministic CBOR of a delta.
     #[error("expected deterministic CBOR {{0: 1, 1: base, 2: result, 3: length, 4: pairs}}")]
@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn one_revocation_costs_tens_of_bytes() {
-        let delta = Delta::between(&record(1, 1 << 20, &[(5, 1)]), &record(1, 1 << 20, &[(5, 1), (900_000, 1)])).unwrap();
+        let delta =
+            Delta::between(&record(1, 1 << 20, &[(5, 1)]), &record(1, 1 << 20, &[(5, 1), (900_000, 1)])).unwrap();
         assert!(delta.encode().len() < 90, "{} bytes", delta.encode().len());
     }
 

@@ -22,7 +22,7 @@ pub enum ListError {
     #[error("expected 1, 2, 4 or 8 bits an index, {0} came")]
     Bits(u64),
     /// No index, or more than fit.
-    #[error("expected a length of 1 up to what {} bytes hold, {0} came", limits::STATUS_LIST_SIZE_MAX)]
+    #[error("expected a length of 1 up to what {max} bytes hold, {0} came", max = limits::STATUS_LIST_SIZE_MAX)]
     Length(u64),
     /// Values that are not as long as bits and length say.
     #[error("expected {expected} bytes of values, {found} came")]
@@ -236,7 +236,10 @@ mod tests {
     #[test]
     fn index_0_is_in_the_least_significant_bits() {
         assert_eq!(list().values().as_ref(), [0b0000_0001, 0b0000_0011]);
-        assert_eq!((0..6).map(|i| list().value(i)).collect::<Vec<_>>(), [Some(1), Some(0), Some(0), Some(0), Some(3), None]);
+        assert_eq!(
+            (0..6).map(|i| list().value(i)).collect::<Vec<_>>(),
+            [Some(1), Some(0), Some(0), Some(0), Some(3), None]
+        );
     }
 
     #[test]
