@@ -177,8 +177,13 @@ impl<'a> Reader<'a> {
 
     /// Reads the head of a map; that many pairs of key and value follow.
     pub fn map(&mut self) -> Result<usize, CborError> {
-        let n = usize::try_from(self.head(Major::Map)?).map_err(|_| CborError::Truncated)?;
+        let n = usize::try_from(self.map_head()?).map_err(|_| CborError::Truncated)?;
         if n > self.rest.len() / 2 { Err(CborError::Truncated) } else { Ok(n) }
+    }
+
+    /// Reads the head of a map whatever number it says, for who reads only what stands in front.
+    pub fn map_head(&mut self) -> Result<u64, CborError> {
+        self.head(Major::Map)
     }
 
     /// Reads the head of a map of exactly `expected` pairs.

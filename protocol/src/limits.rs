@@ -43,6 +43,20 @@ pub const CHECKPOINTS_KEPT: usize = 256;
 pub const MASS_INDICES: u64 = 1_000;
 /// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
 pub const MASS_RECORDS: u64 = 16;
+/// Bytes in a gossip message (`specs/sync.md` §2).
+pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
+/// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
+pub const GOSSIP_PAYLOAD_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a request (`specs/sync.md` §3).
+pub const REQUEST_SIZE_MAX: usize = 4 * 1024;
+/// Bytes in a response (`specs/sync.md` §3).
+pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
+/// Bytes of entries or of a body in one response (`specs/sync.md` §3).
+pub const STEP_SIZE_MAX: usize = 64 * 1024;
+/// Entries, or bodies, in one message (`specs/sync.md` §2.1).
+pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+/// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
+pub const FRONTIER_LEAVES_MAX: usize = 64;
 /// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
 pub const TRIE_DEPTH_MAX: usize = 256;
 /// Bytes in an entry (`specs/register.md`, "Entries").
