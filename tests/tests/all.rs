@@ -1,0 +1,11 @@
+//! All tests of this package, in one binary: it is linked once.
+
+mod model {
+    //! The vectors of the reference model, one test for each file.
+
+    mod entries;
+    mod log;
+    mod notes;
+    mod policies;
+    mod trie;
+}
