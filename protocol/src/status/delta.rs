@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use super::native::{ListError, StatusList};
+use super::native::ListError;
 use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::limits;
