@@ -1,1 +1,3 @@
-//! node
+//! The Standfast node.
+
+pub mod store;
