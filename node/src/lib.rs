@@ -1,3 +1,4 @@
 //! The Standfast node.
 
 pub mod network;
+pub mod store;
