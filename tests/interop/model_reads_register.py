@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 sys.dont_write_bytecode = True
-MODEL = Path(os.environ.get("STANDFAST_MODEL", Path(__file__).resolve().parents[2] / ".." / "shared" / "model"))
+MODEL = Path(os.environ.get("STANDFAST_MODEL", Path(__file__).resolve().parents[3] / "shared" / "model"))
 if not (MODEL / "register.py").is_file():
     sys.exit(f"no reference model in {MODEL}: set STANDFAST_MODEL to its folder")
 sys.path.insert(0, str(MODEL))
