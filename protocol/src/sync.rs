@@ -1,0 +1,3 @@
+//! Replication: one machine, and the messages that it speaks.
+
+pub mod message;
