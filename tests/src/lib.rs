@@ -1,1 +1,4 @@
-//! tests
+//! What the tests of Standfast share.
+
+pub mod interop;
+pub mod skip;

@@ -1,0 +1,4 @@
+//! Credentials and registers that other implementations make, and what they say about ours.
+
+mod credentials;
+mod registers;
