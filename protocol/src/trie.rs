@@ -262,11 +262,11 @@ fn bit(path: &Digest, depth: usize) -> bool {
     path.0.get(depth / 8).is_some_and(|byte| byte >> (7 - depth % 8) & 1 == 1)
 }
 
-fn leaf_hash(path: &Digest, digest: &Digest) -> Digest {
+pub(crate) fn leaf_hash(path: &Digest, digest: &Digest) -> Digest {
     Digest::of_parts(&[&[0x02], &path.0, &digest.0])
 }
 
-fn node_hash(left: &Digest, right: &Digest) -> Digest {
+pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest::of_parts(&[&[0x03], &left.0, &right.0])
 }
 

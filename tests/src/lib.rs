@@ -2,3 +2,4 @@
 
 pub mod interop;
 pub mod skip;
+pub mod vectors;

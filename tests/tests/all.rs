@@ -1,3 +1,11 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod interop;
+mod model {
+    //! The vectors of the reference model, one test for each file.
+
+    mod entries;
+    mod log;
+    mod notes;
+    mod trie;
+}
