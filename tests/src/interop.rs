@@ -115,6 +115,7 @@ pub struct NodeTools {
 /// Returns the npm packages, installed if they are not there yet.
 pub fn node_tools() -> Result<NodeTools, Skip> {
     let missing = |reason: String| Skip::new(Kind::Node, reason);
+    starts("node").map_err(missing)?;
     let source = source_folder("node");
     let pins = ["package.json", "package-lock.json", ".npmrc"];
     let scripts = ["contexts.mjs", "job.mjs", "issue.mjs", "verify.mjs"];
@@ -171,7 +172,9 @@ pub fn python() -> Result<Python, Skip> {
         pip.arg(folder.join("requirements.txt"));
         run(pip, b"", INSTALL_TIMEOUT).map(drop)
     });
-    folder.map(|folder| Python { executable: folder.join("venv/bin/python") }).map_err(missing)
+    let executable = folder.map_err(missing)?.join("venv/bin/python");
+    starts(&executable).map_err(missing)?; // the environment leads to a Python outside, which may have gone
+    Ok(Python { executable })
 }
 
 impl Python {
@@ -246,6 +249,12 @@ fn demanded(what: &str, answer: Result<Vec<u8>, String>) -> Vec<u8> {
 
 fn source_folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(name)
+}
+
+fn starts(program: impl AsRef<OsStr>) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.arg("--version");
+    run(command, b"", JOB_TIMEOUT).map(drop)
 }
 
 /// The folder that cargo builds into: a test runs from `<target>/<profile>/deps`.
