@@ -95,7 +95,8 @@ mod tests {
         let ours = FrontierTrie::new((0..1000).map(leaf));
         let mut changed = leaf(77);
         changed.newest = 2;
-        let theirs = FrontierTrie::new((0..1000).map(leaf).filter(|l| l.origin != changed.origin).chain([changed.clone()]));
+        let theirs =
+            FrontierTrie::new((0..1000).map(leaf).filter(|l| l.origin != changed.origin).chain([changed.clone()]));
         let (mut places, mut found, mut exchanges) = (vec![Prefix::default()], Vec::new(), 0);
         while let Some(place) = places.pop() {
             exchanges += 1;
