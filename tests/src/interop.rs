@@ -223,6 +223,15 @@ impl Python {
         checked.cases
     }
 
+    /// Returns what the second decoder makes of entries: `interop/decoder.py` describes both forms.
+    ///
+    /// # Panics
+    ///
+    /// When the decoder fails.
+    pub fn decode_entries(&self, cases: &Value) -> Value {
+        parsed(&self.answer(&source_folder("decoder.py"), &[], &job_bytes(cases), &[]))
+    }
+
     fn answer(&self, script: &Path, arguments: &[&str], input: &[u8], environment: &[(&str, &Path)]) -> Vec<u8> {
         let mut python = Command::new(&self.executable);
         python.arg("-B").arg(script).args(arguments).envs(environment.iter().copied());
