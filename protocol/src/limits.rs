@@ -31,6 +31,18 @@ pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Values in one JSON document (`specs/verification.md` §2).
 pub const JSON_NODES_MAX: usize = 16 * 1024;
+/// Bytes of values in a status list (`specs/status.md` §2).
+pub const STATUS_LIST_SIZE_MAX: u64 = 1 << 20;
+/// Bytes in a status list's delta (`specs/status.md` §3).
+pub const DELTA_SIZE_MAX: usize = 64 * 1024;
+/// Bytes in a fork proof (`specs/register.md` §7).
+pub const FORK_PROOF_SIZE_MAX: usize = 4096;
+/// Checkpoints below W that a register remembers, so that W can fall back to one (`specs/register.md` §6).
+pub const CHECKPOINTS_KEPT: usize = 256;
+/// Indices of one list that pending changes may reject at once (`specs/status.md` §5); more than 1 % as well.
+pub const MASS_INDICES: u64 = 1_000;
+/// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
+pub const MASS_RECORDS: u64 = 16;
 /// Bytes in a gossip message (`specs/sync.md` §2).
 pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
 /// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).

@@ -1,5 +1,11 @@
 //! Registers: an authority's records together with the append-only log of their changes (`specs/register.md`).
 
+pub mod admission;
+pub mod body;
+mod branch;
 pub mod entry;
 pub mod fact;
+pub mod fork;
+pub mod query;
 pub mod record;
+pub mod state;

@@ -7,5 +7,6 @@ mod model {
     mod entries;
     mod log;
     mod notes;
+    mod policies;
     mod trie;
 }
