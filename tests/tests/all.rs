@@ -5,8 +5,10 @@ mod model {
     //! The vectors of the reference model, one test for each file.
 
     mod entries;
+    mod forks;
     mod log;
     mod notes;
     mod policies;
+    mod registers;
     mod trie;
 }
