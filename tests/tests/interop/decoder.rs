@@ -4,11 +4,11 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use standfast_protocol::codec::Writer;
-use standfast_protocol::digest::Digest;
 use standfast_protocol::register::entry::{Change, Entry, EntryError};
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::time::Time;
 use standfast_protocol::trie::Trie;
+use standfast_tests::dice::Dice;
 use standfast_tests::interop::python;
 use standfast_tests::skip::unless_missing;
 
@@ -16,30 +16,6 @@ use standfast_tests::skip::unless_missing;
 const SEED: u64 = 1;
 const STATES: usize = 12;
 const ODD_KEYS: usize = 400;
-
-/// SplitMix64: enough for test data, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % end as u64).expect("it is below a usize")
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    fn digest(&mut self) -> Digest {
-        Digest::of(&self.roll().to_be_bytes())
-    }
-}
 
 /// What both decoders are asked about: a state, and entries that may follow it.
 struct Case {
@@ -159,8 +135,7 @@ fn case_json(case: &Case) -> Value {
 #[test]
 fn a_second_decoder_agrees_on_every_changed_byte_and_odd_key() {
     let Some(python) = unless_missing(python()) else { return };
-    let seed = std::env::var("STANDFAST_SEED").map_or(SEED, |text| text.parse().expect("a seed is a number"));
-    let mut dice = Dice(seed);
+    let (seed, mut dice) = Dice::seeded(SEED);
     let mut cases: Vec<Case> = (0..STATES).map(|_| mutations(&mut dice)).collect();
     cases.push(odd_keys(&mut dice));
 
