@@ -1,4 +1,4 @@
-//! Status lists: what an issuer says about its credentials by index (`specs/status.md`).
+//! Status lists: our own, their deltas, and the field's.
 
 pub mod delta;
 pub mod native;

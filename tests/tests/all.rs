@@ -6,9 +6,11 @@ mod model {
 
     mod entries;
     mod forks;
+    mod freshness;
     mod log;
     mod notes;
     mod policies;
     mod registers;
     mod trie;
+    mod trust;
 }
