@@ -1,1 +1,4 @@
-//! node
+//! The Standfast node: journal, network, witness and local API, and the key files of this machine.
+
+pub mod file;
+pub mod keystore;
