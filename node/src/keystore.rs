@@ -8,7 +8,7 @@
 //!   transport.pub             the public part, plain JSON: listing keys asks for no passphrase
 //!   transport.timestamp       0600, not encrypted: good only to say "the owner is alive", so that it may live on the
 //!                             agency's node (`specs/register.md`, keys of type 0x04)
-//!   transport.ledger          what the key has signed, see `ledger.rs`
+//!   transport.ledger          what the key has signed, see [`crate::ledger`]
 //! ```
 //!
 //! Which verifier keys a use has: `register` one of type 0x01, named by the register's origin (known once the register
