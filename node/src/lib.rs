@@ -1,5 +1,6 @@
 //! The Standfast node: journal, network, witness and local API, and the key files of this machine.
 
+pub mod config;
 pub mod file;
 pub mod keystore;
 pub mod ledger;
