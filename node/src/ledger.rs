@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::{Algorithm, SecretKey, VerifierKey};
 use standfast_protocol::log::checkpoint::Checkpoint;
+use standfast_protocol::log::merkle::verify_consistency;
 use standfast_protocol::log::note::{self, Note};
 
 use crate::file;
@@ -201,15 +202,15 @@ impl Ledger {
         sizes.filter_map(|size| self.signed(size).transpose()).collect()
     }
 
-    /// Signs a checkpoint that adds `entries`, and returns once that is durable. `extends` answers whether the
-    /// checkpoint extends the newest one signed, by a consistency proof that the caller has; it is not asked for the
-    /// first one. What was signed already is returned as it was.
+    /// Signs a checkpoint that adds `entries`, and returns once that is durable. `proof` is a consistency
+    /// proof (RFC 6962 §2.1.2) from the newest checkpoint signed, empty for the first. What was signed already is returned
+    /// as it was, whatever the proof.
     pub fn sign(
         &mut self,
         checkpoint: &Checkpoint,
         entries: &[Vec<u8>],
         secret: &SecretKey,
-        extends: impl FnOnce(u64, Digest) -> bool,
+        proof: &[Digest],
     ) -> Result<Signed, LedgerError> {
         if self.key.algorithm() != Algorithm::Note || checkpoint.origin != self.key.name() {
             let expected = self.key.name().to_owned();
@@ -227,7 +228,7 @@ impl Ledger {
             if size < newest {
                 return Err(LedgerError::Behind { size, newest });
             }
-            if !extends(newest, root) {
+            if !verify_consistency(newest, size, root, checkpoint.root, proof) {
                 return Err(LedgerError::Diverges { size, newest });
             }
         }
@@ -357,6 +358,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use standfast_protocol::key::origin_of;
 
+    use standfast_protocol::log::merkle::{Tree, leaf_hash};
+
     use super::*;
 
     struct Desk {
@@ -364,6 +367,13 @@ mod tests {
         path: PathBuf,
         key: VerifierKey,
         secret: SecretKey,
+    }
+
+    /// Returns the log whose leaves are `leaves`.
+    fn log(leaves: &[u8]) -> Tree {
+        let mut tree = Tree::default();
+        leaves.iter().for_each(|leaf| tree.push(leaf_hash(&[*leaf])));
+        tree
     }
 
     impl Desk {
@@ -381,12 +391,17 @@ mod tests {
             Ledger::open(&self.path, &self.key).unwrap()
         }
 
-        fn checkpoint(&self, size: u64, root: u8) -> Checkpoint {
-            Checkpoint { origin: self.key.name().to_owned(), size, root: Digest([root; 32]) }
+        fn checkpoint(&self, leaves: &[u8]) -> Checkpoint {
+            let tree = log(leaves);
+            Checkpoint { origin: self.key.name().to_owned(), size: tree.size(), root: tree.root() }
         }
 
-        fn sign(&self, ledger: &mut Ledger, size: u64, root: u8) -> Result<Signed, LedgerError> {
-            ledger.sign(&self.checkpoint(size, root), &[vec![root]], &self.secret, |_, _| true)
+        fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
+            let tree = log(leaves);
+            let since = ledger.newest().map_or(0, |(size, _)| size);
+            let proof = tree.consistency(since, tree.size()).unwrap_or_default();
+            let entries = leaves.iter().skip(usize::try_from(since).unwrap()).map(|leaf| vec![*leaf]);
+            ledger.sign(&self.checkpoint(leaves), &entries.collect::<Vec<_>>(), &self.secret, &proof)
         }
     }
 
@@ -394,20 +409,21 @@ mod tests {
     fn refuses_another_root_at_a_signed_size() {
         let desk = Desk::new();
         let mut ledger = desk.open();
-        desk.sign(&mut ledger, 1, 1).unwrap();
-        assert!(matches!(desk.sign(&mut ledger, 1, 2), Err(LedgerError::Signed { size: 1, .. })));
+        desk.sign(&mut ledger, b"a").unwrap();
+        assert!(matches!(desk.sign(&mut ledger, b"b"), Err(LedgerError::Signed { size: 1, .. })));
         drop(ledger);
-        assert!(matches!(desk.sign(&mut desk.open(), 1, 2), Err(LedgerError::Signed { size: 1, .. })));
+        assert!(matches!(desk.sign(&mut desk.open(), b"b"), Err(LedgerError::Signed { size: 1, .. })));
     }
 
     #[test]
     fn a_retry_returns_the_same_bytes_also_after_a_restart() {
         let desk = Desk::new();
-        let first = desk.sign(&mut desk.open(), 1, 1).unwrap();
+        let first = desk.sign(&mut desk.open(), b"a").unwrap();
         let mut ledger = desk.open();
-        assert_eq!(desk.sign(&mut ledger, 1, 1).unwrap(), first);
+        assert_eq!(desk.sign(&mut ledger, b"a").unwrap(), first);
         assert_eq!(ledger.signed(1).unwrap().unwrap(), first);
-        let second = desk.sign(&mut ledger, 2, 2).unwrap();
+        let second = desk.sign(&mut ledger, b"ab").unwrap();
+        assert_eq!(second.entries, [b"b".to_vec()]);
         assert_eq!(ledger.signed_above(0).unwrap(), [first, second.clone()]);
         assert_eq!(ledger.signed_above(1).unwrap(), [second]);
         assert_eq!(std::fs::read_to_string(&desk.path).unwrap().lines().count(), 3);
@@ -417,35 +433,41 @@ mod tests {
     fn refuses_to_go_back_and_to_diverge() {
         let desk = Desk::new();
         let mut ledger = desk.open();
-        desk.sign(&mut ledger, 3, 3).unwrap();
-        assert!(matches!(desk.sign(&mut ledger, 2, 2), Err(LedgerError::Behind { size: 2, newest: 3 })));
-        let refused = ledger.sign(&desk.checkpoint(4, 4), &[], &desk.secret, |size, root| {
-            assert_eq!((size, root), (3, Digest([3; 32])));
-            false
-        });
-        assert!(matches!(refused, Err(LedgerError::Diverges { size: 4, newest: 3 })));
-        let mut other = desk.checkpoint(4, 4);
+        desk.sign(&mut ledger, b"abc").unwrap();
+        assert!(matches!(desk.sign(&mut ledger, b"ab"), Err(LedgerError::Behind { size: 2, newest: 3 })));
+        assert!(matches!(desk.sign(&mut ledger, b"abxd"), Err(LedgerError::Diverges { size: 4, newest: 3 })));
+        let mut other = desk.checkpoint(b"abcd");
         other.origin = "police.gov.example".to_owned();
-        let refused = ledger.sign(&other, &[], &desk.secret, |_, _| true);
+        let refused = ledger.sign(&other, &[], &desk.secret, &[]);
         assert!(matches!(refused, Err(LedgerError::OtherRegister { .. })));
+        desk.sign(&mut ledger, b"abcd").unwrap();
+    }
+
+    #[test]
+    fn an_empty_register_is_signed_like_any_other() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"").unwrap();
+        desk.sign(&mut ledger, b"a").unwrap();
+        assert_eq!(desk.checkpoint(b"a").root, ledger.newest().unwrap().1);
     }
 
     #[test]
     fn a_torn_last_line_is_cut_at_every_byte() {
         let desk = Desk::new();
         let mut ledger = desk.open();
-        desk.sign(&mut ledger, 1, 1).unwrap();
+        desk.sign(&mut ledger, b"a").unwrap();
         let whole = std::fs::read(&desk.path).unwrap();
-        desk.sign(&mut ledger, 2, 2).unwrap();
+        desk.sign(&mut ledger, b"ab").unwrap();
         drop(ledger);
         let both = std::fs::read(&desk.path).unwrap();
         for cut in whole.len()..both.len() {
             std::fs::write(&desk.path, &both[..cut]).unwrap();
             let mut ledger = desk.open();
-            assert_eq!(ledger.newest(), Some((1, Digest([1; 32]))), "cut at {cut}");
-            desk.sign(&mut ledger, 2, 9).unwrap();
+            assert_eq!(ledger.newest().unwrap().0, 1, "cut at {cut}");
+            desk.sign(&mut ledger, b"ax").unwrap();
             drop(ledger);
-            assert_eq!(desk.open().newest(), Some((2, Digest([9; 32]))));
+            assert_eq!(desk.open().newest(), Some((2, log(b"ax").root())));
         }
     }
 
@@ -453,11 +475,12 @@ mod tests {
     fn damage_elsewhere_is_an_error() {
         let desk = Desk::new();
         let mut ledger = desk.open();
-        desk.sign(&mut ledger, 1, 1).unwrap();
-        desk.sign(&mut ledger, 2, 2).unwrap();
+        desk.sign(&mut ledger, b"a").unwrap();
+        desk.sign(&mut ledger, b"ab").unwrap();
         drop(ledger);
         let whole = std::fs::read(&desk.path).unwrap();
-        for at in (0..whole.len()).step_by(97) {
+        // Without its line feed the last line is a torn one: see above.
+        for at in (0..whole.len() - 1).step_by(37) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&desk.path, &bytes).unwrap();
@@ -476,7 +499,7 @@ mod tests {
         let secret = SecretKey::from_seed(&[8; 32]);
         let other = VerifierKey::new(desk.key.name(), Algorithm::Note, secret.public()).unwrap();
         assert!(matches!(Ledger::open(&desk.path, &other), Err(LedgerError::OtherKey { .. })));
-        let refused = desk.open().sign(&desk.checkpoint(1, 1), &[], &secret, |_, _| true);
+        let refused = desk.open().sign(&desk.checkpoint(b"a"), &[], &secret, &[]);
         assert!(matches!(refused, Err(LedgerError::OtherKey { .. })));
         assert!(matches!(Ledger::create(&desk.path, &desk.key), Err(LedgerError::Exists(_))));
     }
