@@ -31,6 +31,40 @@ pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Values in one JSON document (`specs/verification.md` §2).
 pub const JSON_NODES_MAX: usize = 16 * 1024;
+/// Bytes of a charter's text (`specs/charter.md` §2); with 64 signatures it fits a note.
+pub const CHARTER_SIZE_MAX: usize = 96 * 1024;
+/// Root keys (`specs/charter.md` §3); those of two versions fit the signature lines of a note.
+pub const ROOTS_MAX: usize = 32;
+/// Anchors of a charter (`specs/charter.md` §3).
+pub const ANCHORS_MAX: usize = 256;
+/// Keys of one register (`specs/charter.md` §3).
+pub const REGISTER_KEYS_MAX: usize = 16;
+/// Registers that a charter names for members (`specs/charter.md` §3).
+pub const MEMBER_REGISTERS_MAX: usize = 64;
+/// Bootstrap addresses of a charter (`specs/charter.md` §3).
+pub const BOOTSTRAP_MAX: usize = 64;
+/// Bytes of a bootstrap address (`specs/charter.md` §3).
+pub const BOOTSTRAP_SIZE_MAX: usize = 256;
+/// Bytes of an anchor's DID (`specs/charter.md` §3).
+pub const AUTHORITY_SIZE_MAX: usize = 512;
+/// The longest span that a charter may name, ten years (`specs/charter.md` §3).
+pub const CHARTER_SPAN_MAX_S: u64 = 315_576_000;
+/// The largest quota that a charter may name (`specs/charter.md` §3).
+pub const QUOTA_MAX: u64 = 1 << 50;
+/// Seconds from issue until a change of witnesses takes effect, at least (`specs/charter.md` §6).
+pub const WITNESS_CHANGE_S: u64 = 7 * 86_400;
+/// Bytes of values in a status list (`specs/status.md` §2).
+pub const STATUS_LIST_SIZE_MAX: u64 = 1 << 20;
+/// Bytes in a status list's delta (`specs/status.md` §3).
+pub const DELTA_SIZE_MAX: usize = 64 * 1024;
+/// Bytes in a fork proof (`specs/register.md` §7).
+pub const FORK_PROOF_SIZE_MAX: usize = 4096;
+/// Checkpoints below W that a register remembers, so that W can fall back to one (`specs/register.md` §6).
+pub const CHECKPOINTS_KEPT: usize = 256;
+/// Indices of one list that pending changes may reject at once (`specs/status.md` §5); more than 1 % as well.
+pub const MASS_INDICES: u64 = 1_000;
+/// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
+pub const MASS_RECORDS: u64 = 16;
 /// Bytes in a gossip message (`specs/sync.md` §2).
 pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
 /// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
@@ -55,3 +89,9 @@ pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
 pub const ENTRY_DEPTH_MAX: usize = 4;
 /// Bytes in the key of a record (`specs/register.md`, "Records").
 pub const RECORD_KEY_SIZE_MAX: usize = 1024;
+/// Bytes of a signed view (`specs/charter.md` §7).
+pub const VIEW_SIZE_MAX: usize = 4 * 1024;
+/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Registers in a frontier (`specs/charter.md` §7).
+pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;

@@ -1,1 +1,3 @@
-//! tests
+//! What the tests of Standfast share.
+
+pub mod vectors;

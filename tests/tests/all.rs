@@ -1,0 +1,13 @@
+//! All tests of this package, in one binary: it is linked once.
+
+mod model {
+    //! The vectors of the reference model, one test for each file.
+
+    mod entries;
+    mod freshness;
+    mod log;
+    mod notes;
+    mod policies;
+    mod trie;
+    mod trust;
+}
