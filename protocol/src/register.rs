@@ -3,9 +3,13 @@
 pub mod admission;
 pub mod body;
 mod branch;
+pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
 pub mod query;
 pub mod record;
 pub mod state;
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,12 @@ mod model {
     //! The vectors of the reference model, one test for each file.
 
     mod entries;
+    mod forks;
     mod freshness;
     mod log;
     mod notes;
     mod policies;
+    mod registers;
     mod trie;
     mod trust;
 }
