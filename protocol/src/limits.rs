@@ -12,3 +12,104 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Entries in a log (`specs/register.md` §3).
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+/// Bytes in a quorum policy (`specs/charter.md` §4).
+pub const QUORUM_SIZE_MAX: usize = 64 * 1024;
+/// Witnesses in a quorum policy (`specs/charter.md` §4).
+pub const WITNESSES_MAX: usize = 64;
+/// Groups in a quorum policy (`specs/charter.md` §4).
+pub const WITNESS_GROUPS_MAX: usize = 64;
+/// Seconds that a statement may lie ahead of the later of the device's time and the clock bound (`specs/trust.md` §4).
+pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
+/// Steps of a trust path; the depth that an anchor has (`specs/trust.md` §3).
+pub const TRUST_DEPTH_MAX: u64 = 8;
+/// Edges that a search for a trust path examines (`specs/trust.md` §3).
+pub const TRUST_EDGES_MAX: usize = 1_024;
+
+/// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
+pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
+/// Levels of nesting in JSON (`specs/verification.md` §2).
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Values in one JSON document (`specs/verification.md` §2).
+pub const JSON_NODES_MAX: usize = 16 * 1024;
+/// Bytes of a charter's text (`specs/charter.md` §2); with 64 signatures it fits a note.
+pub const CHARTER_SIZE_MAX: usize = 96 * 1024;
+/// Root keys (`specs/charter.md` §3); those of two versions fit the signature lines of a note.
+pub const ROOTS_MAX: usize = 32;
+/// Anchors of a charter (`specs/charter.md` §3).
+pub const ANCHORS_MAX: usize = 256;
+/// Keys of one register (`specs/charter.md` §3).
+pub const REGISTER_KEYS_MAX: usize = 16;
+/// Registers that a charter names for members (`specs/charter.md` §3).
+pub const MEMBER_REGISTERS_MAX: usize = 64;
+/// Bootstrap addresses of a charter (`specs/charter.md` §3).
+pub const BOOTSTRAP_MAX: usize = 64;
+/// Bytes of a bootstrap address (`specs/charter.md` §3).
+pub const BOOTSTRAP_SIZE_MAX: usize = 256;
+/// Bytes of an anchor's DID (`specs/charter.md` §3).
+pub const AUTHORITY_SIZE_MAX: usize = 512;
+/// The longest span that a charter may name, ten years (`specs/charter.md` §3).
+pub const CHARTER_SPAN_MAX_S: u64 = 315_576_000;
+/// The largest quota that a charter may name (`specs/charter.md` §3).
+pub const QUOTA_MAX: u64 = 1 << 50;
+/// Seconds from issue until a change of witnesses takes effect, at least (`specs/charter.md` §6).
+pub const WITNESS_CHANGE_S: u64 = 7 * 86_400;
+/// Bytes of values in a status list (`specs/status.md` §2).
+pub const STATUS_LIST_SIZE_MAX: u64 = 1 << 20;
+/// Bytes in a status list's delta (`specs/status.md` §3).
+pub const DELTA_SIZE_MAX: usize = 64 * 1024;
+/// Bytes in a fork proof (`specs/register.md` §7).
+pub const FORK_PROOF_SIZE_MAX: usize = 4096;
+/// Checkpoints below W that a register remembers, so that W can fall back to one (`specs/register.md` §6).
+pub const CHECKPOINTS_KEPT: usize = 256;
+/// Indices of one list that pending changes may reject at once (`specs/status.md` §5); more than 1 % as well.
+pub const MASS_INDICES: u64 = 1_000;
+/// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
+pub const MASS_RECORDS: u64 = 16;
+/// Bytes in a gossip message (`specs/sync.md` §2).
+pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
+/// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
+pub const GOSSIP_PAYLOAD_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a request (`specs/sync.md` §3).
+pub const REQUEST_SIZE_MAX: usize = 4 * 1024;
+/// Bytes in a response (`specs/sync.md` §3).
+pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
+/// Bytes of entries or of a body in one response (`specs/sync.md` §3).
+pub const STEP_SIZE_MAX: usize = 64 * 1024;
+/// Entries, or bodies, in one message (`specs/sync.md` §2.1).
+pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+/// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
+pub const FRONTIER_LEAVES_MAX: usize = 64;
+/// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
+pub const TRIE_DEPTH_MAX: usize = 256;
+/// Bytes in an entry (`specs/register.md`, "Entries").
+pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in an entry of a later version: C2SP tlog-tiles gives entries a length of 16 bits.
+pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
+/// Nested arrays and maps in an entry (`specs/register.md`, "Entries"); version 1 has three.
+pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Bytes in the key of a record (`specs/register.md`, "Records").
+pub const RECORD_KEY_SIZE_MAX: usize = 1024;
+/// Bytes of a signed view (`specs/charter.md` §7).
+pub const VIEW_SIZE_MAX: usize = 4 * 1024;
+/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Registers in a frontier (`specs/charter.md` §7).
+pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.
+pub const BODY_SIZE_MAX: usize = 1024 * 1024 + 4096;
+/// Bytes in a journalled head with its entries (`specs/store.md`).
+pub const BATCH_SIZE_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of entries fetched before they are checked against their head (`specs/sync.md` §3.2).
+pub const CATCH_UP_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Checks under way at one time (`specs/sync.md` §5).
+pub const CHECKS_MAX: usize = 1024;
+/// Changes that wait for one register (`specs/sync.md` §5).
+pub const CHANGES_QUEUED_MAX: usize = 256;
+/// Requests that wait for one peer (`specs/sync.md` §5).
+pub const REQUESTS_WAITING_MAX: usize = 1024;
+/// Requests under way at one peer (`specs/sync.md` §5).
+pub const REQUESTS_UNDER_WAY_MAX: usize = 2;
+/// Bodies asked for at one time (`specs/sync.md` §5).
+pub const BODIES_UNDER_WAY_MAX: usize = 256;
+/// Registers that one node replicates (`specs/sync.md` §5).
+pub const REGISTERS_MAX: usize = 10_000;

@@ -1,0 +1,4 @@
+//! Credentials: read strictly, with their proofs.
+
+pub mod jcs;
+pub mod json;

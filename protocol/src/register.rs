@@ -1,0 +1,13 @@
+//! Registers: an authority's records, and the append-only log of their changes.
+
+mod branch;
+mod tests;
+pub mod admission;
+pub mod body;
+pub mod draft;
+pub mod entry;
+pub mod fact;
+pub mod fork;
+pub mod query;
+pub mod record;
+pub mod state;

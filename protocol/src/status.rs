@@ -1,0 +1,4 @@
+//! Status lists: our own, their deltas, and the field's.
+
+pub mod delta;
+pub mod native;
