@@ -19,3 +19,7 @@ pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Values in one JSON document (`specs/verification.md` §2).
 pub const JSON_NODES_MAX: usize = 16 * 1024;
+/// Bytes in a DID or a DID URL (`specs/verification.md` §5); a did:jwk fits.
+pub const DID_SIZE_MAX: usize = 1024;
+/// Verification methods in a DID document, and entries in one relationship (`specs/verification.md` §5).
+pub const DID_METHODS_MAX: usize = 64;
