@@ -1,9 +1,17 @@
 //! Registers, trust and verification of Standfast, as pure functions: no I/O, no clock, no randomness.
 
+pub mod codec;
 pub mod credential;
 pub mod did;
 pub mod digest;
+pub mod freshness;
 pub mod key;
 pub mod limits;
 pub mod log;
+pub mod policy;
+pub mod register;
+pub mod sync;
 pub mod time;
+pub mod trie;
+pub mod trust;
+pub mod verdict;

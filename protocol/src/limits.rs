@@ -12,6 +12,18 @@ pub const NOTE_SIGNATURES_MAX: usize = 64;
 pub const COSIGNATURE_TIME_MAX: u64 = (1 << 63) - 1;
 /// Entries in a log (`specs/register.md` §3).
 pub const TREE_SIZE_MAX: u64 = (1 << 63) - 1;
+/// Bytes in a quorum policy (`specs/charter.md` §4).
+pub const QUORUM_SIZE_MAX: usize = 64 * 1024;
+/// Witnesses in a quorum policy (`specs/charter.md` §4).
+pub const WITNESSES_MAX: usize = 64;
+/// Groups in a quorum policy (`specs/charter.md` §4).
+pub const WITNESS_GROUPS_MAX: usize = 64;
+/// Seconds that a statement may lie ahead of the later of the device's time and the clock bound (`specs/trust.md` §4).
+pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
+/// Steps of a trust path; the depth that an anchor has (`specs/trust.md` §3).
+pub const TRUST_DEPTH_MAX: u64 = 8;
+/// Edges that a search for a trust path examines (`specs/trust.md` §3).
+pub const TRUST_EDGES_MAX: usize = 1_024;
 
 /// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
 pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
@@ -23,3 +35,27 @@ pub const JSON_NODES_MAX: usize = 16 * 1024;
 pub const DID_SIZE_MAX: usize = 1024;
 /// Verification methods in a DID document, and entries in one relationship (`specs/verification.md` §5).
 pub const DID_METHODS_MAX: usize = 64;
+/// Bytes in a gossip message (`specs/sync.md` §2).
+pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
+/// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
+pub const GOSSIP_PAYLOAD_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a request (`specs/sync.md` §3).
+pub const REQUEST_SIZE_MAX: usize = 4 * 1024;
+/// Bytes in a response (`specs/sync.md` §3).
+pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
+/// Bytes of entries or of a body in one response (`specs/sync.md` §3).
+pub const STEP_SIZE_MAX: usize = 64 * 1024;
+/// Entries, or bodies, in one message (`specs/sync.md` §2.1).
+pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+/// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
+pub const FRONTIER_LEAVES_MAX: usize = 64;
+/// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
+pub const TRIE_DEPTH_MAX: usize = 256;
+/// Bytes in an entry (`specs/register.md`, "Entries").
+pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in an entry of a later version: C2SP tlog-tiles gives entries a length of 16 bits.
+pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
+/// Nested arrays and maps in an entry (`specs/register.md`, "Entries"); version 1 has three.
+pub const ENTRY_DEPTH_MAX: usize = 4;
+/// Bytes in the key of a record (`specs/register.md`, "Records").
+pub const RECORD_KEY_SIZE_MAX: usize = 1024;

@@ -2,4 +2,6 @@
 
 pub mod checkpoint;
 pub mod cosignature;
+pub mod merkle;
 pub mod note;
+pub mod policy;
