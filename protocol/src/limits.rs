@@ -35,6 +35,40 @@ pub const JSON_NODES_MAX: usize = 16 * 1024;
 pub const DID_SIZE_MAX: usize = 1024;
 /// Verification methods in a DID document, and entries in one relationship (`specs/verification.md` §5).
 pub const DID_METHODS_MAX: usize = 64;
+/// Bytes of a charter's text (`specs/charter.md` §2); with 64 signatures it fits a note.
+pub const CHARTER_SIZE_MAX: usize = 96 * 1024;
+/// Root keys (`specs/charter.md` §3); those of two versions fit the signature lines of a note.
+pub const ROOTS_MAX: usize = 32;
+/// Anchors of a charter (`specs/charter.md` §3).
+pub const ANCHORS_MAX: usize = 256;
+/// Keys of one register (`specs/charter.md` §3).
+pub const REGISTER_KEYS_MAX: usize = 16;
+/// Registers that a charter names for members (`specs/charter.md` §3).
+pub const MEMBER_REGISTERS_MAX: usize = 64;
+/// Bootstrap addresses of a charter (`specs/charter.md` §3).
+pub const BOOTSTRAP_MAX: usize = 64;
+/// Bytes of a bootstrap address (`specs/charter.md` §3).
+pub const BOOTSTRAP_SIZE_MAX: usize = 256;
+/// Bytes of an anchor's DID (`specs/charter.md` §3).
+pub const AUTHORITY_SIZE_MAX: usize = 512;
+/// The longest span that a charter may name, ten years (`specs/charter.md` §3).
+pub const CHARTER_SPAN_MAX_S: u64 = 315_576_000;
+/// The largest quota that a charter may name (`specs/charter.md` §3).
+pub const QUOTA_MAX: u64 = 1 << 50;
+/// Seconds from issue until a change of witnesses takes effect, at least (`specs/charter.md` §6).
+pub const WITNESS_CHANGE_S: u64 = 7 * 86_400;
+/// Bytes of values in a status list (`specs/status.md` §2).
+pub const STATUS_LIST_SIZE_MAX: u64 = 1 << 20;
+/// Bytes in a status list's delta (`specs/status.md` §3).
+pub const DELTA_SIZE_MAX: usize = 64 * 1024;
+/// Bytes in a fork proof (`specs/register.md` §7).
+pub const FORK_PROOF_SIZE_MAX: usize = 4096;
+/// Checkpoints below W that a register remembers, so that W can fall back to one (`specs/register.md` §6).
+pub const CHECKPOINTS_KEPT: usize = 256;
+/// Indices of one list that pending changes may reject at once (`specs/status.md` §5); more than 1 % as well.
+pub const MASS_INDICES: u64 = 1_000;
+/// Records that pending changes may remove at once (`specs/register.md` §8); more than 5 % as well.
+pub const MASS_RECORDS: u64 = 16;
 /// Bytes in a gossip message (`specs/sync.md` §2).
 pub const GOSSIP_SIZE_MAX: usize = 16 * 1024;
 /// Bytes of entries and bodies that ride on a gossiped head (`specs/sync.md` §2.1).
@@ -83,3 +117,27 @@ pub const RDF_NODES_MAX: usize = 2048;
 pub const RDF_QUADS_MAX: usize = 2048;
 /// Bytes of an expanded Bitstring Status List (`specs/verification.md` §6): 2^23 bits.
 pub const BITSTRING_SIZE_MAX: usize = 1024 * 1024;
+/// Bytes of a signed view (`specs/charter.md` §7).
+pub const VIEW_SIZE_MAX: usize = 4 * 1024;
+/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Registers in a frontier (`specs/charter.md` §7).
+pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.
+pub const BODY_SIZE_MAX: usize = 1024 * 1024 + 4096;
+/// Bytes in a journalled head with its entries (`specs/store.md`).
+pub const BATCH_SIZE_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of entries fetched before they are checked against their head (`specs/sync.md` §3.2).
+pub const CATCH_UP_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Checks under way at one time (`specs/sync.md` §5).
+pub const CHECKS_MAX: usize = 1024;
+/// Changes that wait for one register (`specs/sync.md` §5).
+pub const CHANGES_QUEUED_MAX: usize = 256;
+/// Requests that wait for one peer (`specs/sync.md` §5).
+pub const REQUESTS_WAITING_MAX: usize = 1024;
+/// Requests under way at one peer (`specs/sync.md` §5).
+pub const REQUESTS_UNDER_WAY_MAX: usize = 2;
+/// Bodies asked for at one time (`specs/sync.md` §5).
+pub const BODIES_UNDER_WAY_MAX: usize = 256;
+/// Registers that one node replicates (`specs/sync.md` §5).
+pub const REGISTERS_MAX: usize = 10_000;

@@ -5,3 +5,4 @@ pub mod cosignature;
 pub mod merkle;
 pub mod note;
 pub mod policy;
+pub mod view;

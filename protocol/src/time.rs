@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time in POSIX seconds, from 1970 to the end of the year 9999; shown as RFC 3339 in UTC.
@@ -51,9 +52,25 @@ impl Time {
         if !has_shape(text.as_bytes()) {
             return None;
         }
-        let stamp: Timestamp = text.parse().ok()?;
-        Self::from_secs(u64::try_from(stamp.as_second()).unwrap_or(0))
+        let (local, rest) = text.split_at_checked(19)?;
+        let local: DateTime = local.parse().ok()?;
+        let secs = local.duration_since(epoch()).as_secs().checked_sub(offset_secs(rest)?)?;
+        Self::from_secs(u64::try_from(secs).unwrap_or(0))
     }
+}
+
+/// 1970 as civil time: unlike jiff's `Timestamp`, that reaches to the end of the year 9999.
+fn epoch() -> DateTime {
+    date(1970, 1, 1).at(0, 0, 0, 0)
+}
+
+/// The seconds east of UTC that `[.fraction](Z|±hh:mm)` says.
+fn offset_secs(rest: &str) -> Option<i64> {
+    let Some((_, digits)) = rest.split_once(['+', '-']) else { return Some(0) };
+    let (hours, minutes) = digits.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let secs = (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)?;
+    Some(if rest.contains('-') { -secs } else { secs })
 }
 
 /// `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, nothing shorter, nothing after it.
@@ -79,8 +96,8 @@ fn has_shape(text: &[u8]) -> bool {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secs = i64::try_from(self.0).expect("a time ends with the year 9999");
-        let stamp = Timestamp::from_second(secs).expect("a time ends with the year 9999");
-        write!(f, "{stamp}")
+        let civil = epoch().checked_add(SignedDuration::from_secs(secs)).expect("a time ends with the year 9999");
+        write!(f, "{civil}Z")
     }
 }
 
@@ -112,7 +129,11 @@ mod tests {
         let time = Time::from_rfc3339("2026-11-20T14:28:00Z").expect("a time");
         assert_eq!(time.to_string(), "2026-11-20T14:28:00Z");
         assert_eq!(Time::from_rfc3339("2026-11-20T15:28:00.5+01:00"), Some(time));
+        assert_eq!(Time::from_rfc3339("2026-11-20T09:58:00-04:30"), Some(time));
+        assert_eq!(Time::from_rfc3339("1969-12-31T23:59:59Z"), Some(Time::START));
         assert_eq!(Time::END.to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Time::from_rfc3339("9999-12-31T23:59:59Z"), Some(Time::END));
+        assert_eq!(Time::from_rfc3339("9999-12-31T23:59:59-00:01"), None);
     }
 
     #[test]
@@ -127,6 +148,8 @@ mod tests {
             "2026-11-20T14:28Z",
             "99999-11-20T14:28:00Z",
             "2026-11-20t14:28:00z",
+            "2026-11-20T14:28:00+24:00",
+            "2026-02-29T14:28:00Z",
         ] {
             assert_eq!(Time::from_rfc3339(text), None, "{text}");
         }

@@ -10,7 +10,7 @@
 
 use data_encoding::BASE64;
 
-use super::note::{Note, NoteError};
+use super::note::{Note, NoteError, SignatureLine};
 use crate::digest::Digest;
 use crate::key::{Algorithm, VerifierKey, check_name};
 use crate::limits;
@@ -133,6 +133,28 @@ impl SignedHead {
     /// Returns the checkpoint.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Takes over the signature lines and signers of another note of the same checkpoint; false for another checkpoint.
+    /// On rotation a publisher signs the same text again.
+    pub fn join(&mut self, other: &SignedHead) -> bool {
+        if self.checkpoint != other.checkpoint {
+            return false;
+        }
+        let new: Vec<_> = other.signers.iter().filter(|s| !self.signers.contains(s)).cloned().collect();
+        for line in other.note.signatures().iter().filter(|line| new.iter().any(|key| line.is_by(key))) {
+            self.note.add(line.clone());
+        }
+        self.signers.extend(new);
+        true
+    }
+
+    /// Returns this head with no signature lines but those of its bound keys.
+    pub fn without_cosignatures(&self) -> SignedHead {
+        let own = |line: &&SignatureLine| self.signers.iter().any(|key| line.is_by(key));
+        let lines = self.note.signatures().iter().filter(own).cloned().collect();
+        let note = Note::new(self.note.text().to_owned(), lines);
+        Self { note, checkpoint: self.checkpoint.clone(), signers: self.signers.clone() }
     }
 
     /// Returns the bound keys that signed.

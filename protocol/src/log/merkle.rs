@@ -5,6 +5,8 @@
 //! node = SHA-256(0x01 ‖ left ‖ right), split at the largest power of two below the size
 //! ```
 
+use std::sync::Arc;
+
 use crate::digest::Digest;
 use crate::limits::TREE_SIZE_MAX;
 
@@ -17,25 +19,94 @@ fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest::of_parts(&[&[0x01], &left.0, &right.0])
 }
 
-/// The hashes of a whole log: every complete subtree, 64 bytes for each leaf. Roots and proofs cost O(log n).
+/// The hashes of a log: every complete subtree, 64 bytes for each leaf. Roots and proofs cost O(log n).
+///
+/// A tree may start at the right edge of a log whose earlier leaves are not held ([`Tree::from_edge`]). Then all is
+/// answered for sizes from there on, and for leaves from there on. A clone shares nearly all of its memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
-    /// `levels[k][i]` is the root of leaves `i·2^k .. (i+1)·2^k`.
-    levels: Vec<Vec<Digest>>,
+    /// The size at which it starts.
+    base: usize,
+    /// Row `k` holds at `i` the root of leaves `i·2^k .. (i+1)·2^k`.
+    levels: Vec<Row>,
+}
+
+/// Hashes in a row in which earlier ones may be missing, in pieces that clones share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Row {
+    /// The place of the first hash that is held.
+    first: usize,
+    pieces: Vec<Arc<Vec<Digest>>>,
+}
+
+/// Hashes in one piece of a row.
+const PIECE: usize = 256;
+
+impl Row {
+    /// The place behind the last hash.
+    fn end(&self) -> usize {
+        let full = self.pieces.len().saturating_sub(1) * PIECE;
+        self.first + full + self.pieces.last().map_or(0, |piece| piece.len())
+    }
+
+    fn get(&self, place: usize) -> Option<&Digest> {
+        let place = place.checked_sub(self.first)?;
+        self.pieces.get(place / PIECE)?.get(place % PIECE)
+    }
+
+    fn push(&mut self, hash: Digest) {
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len() < PIECE => Arc::make_mut(piece).push(hash),
+            _ => self.pieces.push(Arc::new(vec![hash])),
+        }
+    }
+
+    fn truncate(&mut self, end: usize) {
+        let len = end.saturating_sub(self.first);
+        self.pieces.truncate(len.div_ceil(PIECE));
+        let full = self.pieces.len().saturating_sub(1) * PIECE;
+        if let Some(piece) = self.pieces.last_mut()
+            && piece.len() > len - full
+        {
+            Arc::make_mut(piece).truncate(len - full);
+        }
+    }
 }
 
 impl Tree {
+    /// Starts at the right edge of a log.
+    pub fn from_edge(edge: &Edge) -> Self {
+        let Ok(base) = usize::try_from(edge.size) else { return Self::default() };
+        let mut peaks = edge.peaks.iter().rev();
+        let rows = usize::BITS - base.leading_zeros();
+        let row = |level: u32| {
+            let first = base >> level;
+            if first.is_multiple_of(2) {
+                return Row { first, pieces: Vec::new() };
+            }
+            let peak = *peaks.next().expect("an edge has a peak for each bit of its size");
+            Row { first: first - 1, pieces: vec![Arc::new(vec![peak])] }
+        };
+        Self { base, levels: (0..rows).map(row).collect() }
+    }
+
+    /// Returns the size at which the tree starts: 0 when it holds all leaves.
+    pub fn base(&self) -> u64 {
+        self.base as u64
+    }
+
     /// Appends a leaf by its hash.
     pub fn push(&mut self, leaf_hash: Digest) {
         let mut hash = leaf_hash;
         for level in 0.. {
             if level == self.levels.len() {
-                self.levels.push(Vec::new());
+                self.levels.push(Row::default());
             }
             let Some(row) = self.levels.get_mut(level) else { return };
             row.push(hash);
-            match row.as_slice() {
-                [.., left, right] if row.len() % 2 == 0 => hash = node_hash(left, right),
+            let end = row.end();
+            match end.checked_sub(2).and_then(|left| row.get(left)) {
+                Some(left) if end % 2 == 0 => hash = node_hash(left, &hash),
                 _ => return,
             }
         }
@@ -43,7 +114,7 @@ impl Tree {
 
     /// Returns the number of leaves.
     pub fn size(&self) -> u64 {
-        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+        self.leaves() as u64
     }
 
     /// Returns the root hash.
@@ -51,7 +122,7 @@ impl Tree {
         self.root_of(self.leaves())
     }
 
-    /// Returns the root hash of the first `size` leaves; `None` when there are fewer.
+    /// Returns the root hash of the first `size` leaves; `None` when there are fewer, or the tree starts behind it.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         Some(self.root_of(self.inside(size)?))
     }
@@ -64,7 +135,7 @@ impl Tree {
     /// Returns the proof that leaf `index` is among the first `size`, from its sibling up; `None` when it is not.
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Digest>> {
         let (index, size) = (usize::try_from(index).ok()?, self.inside(size)?);
-        if index >= size {
+        if index >= size || index < self.base {
             return None;
         }
         let (mut start, mut end, mut proof) = (0, size, Vec::new());
@@ -117,7 +188,7 @@ impl Tree {
         for (level, row) in self.levels.iter_mut().enumerate() {
             row.truncate(size >> level);
         }
-        self.levels.retain(|row| !row.is_empty());
+        self.levels.truncate((usize::BITS - size.leading_zeros()) as usize);
     }
 
     /// Returns the right edge of the first `size` leaves; `None` when there are fewer.
@@ -133,12 +204,12 @@ impl Tree {
     }
 
     fn leaves(&self) -> usize {
-        self.levels.first().map_or(0, Vec::len)
+        self.levels.first().map_or(0, Row::end)
     }
 
-    /// A size as an index, when the tree has as many leaves.
+    /// A size as an index, when the tree has as many leaves and does not start behind it.
     fn inside(&self, size: u64) -> Option<usize> {
-        usize::try_from(size).ok().filter(|size| *size <= self.leaves())
+        usize::try_from(size).ok().filter(|size| (self.base..=self.leaves()).contains(size))
     }
 
     fn root_of(&self, size: usize) -> Digest {
@@ -248,6 +319,12 @@ impl Edge {
         let (inside, above) = proof.split_at_checked(size.trailing_zeros() as usize)?;
         let peak = inside.iter().fold(leaf_hash(leaf), |peak, sibling| node_hash(sibling, &peak));
         Some(Self { size, peaks: above.iter().rev().copied().chain([peak]).collect() })
+    }
+
+    /// Makes the edge of a log of `size` leaves from the roots of its complete subtrees, largest first; `None` when
+    /// they are not as many as the size has. Whether it is the log's, [`Edge::root`] tells.
+    pub fn of_peaks(size: u64, peaks: Vec<Digest>) -> Option<Self> {
+        (size <= TREE_SIZE_MAX && peaks.len() as u64 == u64::from(size.count_ones())).then_some(Self { size, peaks })
     }
 
     /// Appends a leaf.
@@ -360,6 +437,31 @@ mod tests {
             assert_eq!(tree.edge(size).as_ref(), Some(&edge));
             assert_eq!(Some(edge.root()), tree.root_at(size));
             assert_eq!(Edge::of_last_leaf(&leaf(size - 1), size, &[proof.as_slice(), &[edge.root()]].concat()), None);
+        }
+    }
+
+    #[test]
+    fn tree_from_an_edge_answers_as_the_whole_one() {
+        let whole = tree(600);
+        for base in [0, 1, 2, 5, 8, 31, 300, 511, 512] {
+            let mut late = Tree::from_edge(&whole.edge(base).expect("inside"));
+            assert_eq!((late.base(), late.size()), (base, base));
+            (base..600).for_each(|n| late.push(leaf_hash(&leaf(n))));
+            for size in base..=600 {
+                assert_eq!(late.root_at(size), whole.root_at(size), "{size} from {base}");
+                assert_eq!(late.edge(size), whole.edge(size));
+                assert_eq!(late.consistency(base, size), whole.consistency(base, size));
+                assert_eq!(late.consistency(size, 600), whole.consistency(size, 600));
+                if size < 600 {
+                    assert_eq!(late.inclusion(size, 600), whole.inclusion(size, 600));
+                }
+            }
+            if base > 0 {
+                assert_eq!(late.root_at(base - 1), None);
+                assert_eq!(late.inclusion(base - 1, 600), None);
+            }
+            late.truncate(base);
+            assert_eq!(late.edge(base), whole.edge(base));
         }
     }
 

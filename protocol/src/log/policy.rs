@@ -84,7 +84,9 @@ pub enum QuorumError {
 }
 
 /// Whose cosignatures make a head witnessed. Names are members at most once, so what is below `quorum` is a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Two are equal when they name the same witnesses and ask for the same, however they are written.
+#[derive(Debug, Clone)]
 pub struct Quorum {
     /// The lines, with single spaces and without comments and blank lines.
     text: String,
@@ -174,6 +176,14 @@ impl Quorum {
         self.root.as_ref().map_or(0, |node| node.fewest(|k, _| k))
     }
 }
+
+impl PartialEq for Quorum {
+    fn eq(&self, other: &Self) -> bool {
+        self.witnesses == other.witnesses && self.root == other.root
+    }
+}
+
+impl Eq for Quorum {}
 
 impl fmt::Display for Quorum {
     /// Writes the lines back, without comments and blank lines.

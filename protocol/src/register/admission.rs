@@ -1,0 +1,250 @@
+//! Admission: what becomes of a signed head that comes with entries (`specs/register.md` §6).
+
+use bytes::Bytes;
+
+use super::branch::Branch;
+use super::entry::{Entry, EntryError};
+use super::fork::ForkProof;
+use super::state::{Frozen, Register};
+use crate::digest::Digest;
+use crate::log::checkpoint::SignedHead;
+use crate::log::cosignature::Cosignature;
+use crate::log::merkle::{self, Edge, Tree};
+use std::sync::Arc;
+
+/// What became of a head. From [`Admission::Gap`] on it is a refusal that changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It extends the register.
+    Advanced,
+    /// It is the newest head.
+    Known,
+    /// It is an earlier head of our chain.
+    Older,
+    /// It contradicts our chain; the proof is stored, and the branch when its entries came.
+    Fork,
+    /// It holds an invalid entry: the register stops there for good.
+    Frozen(EntryError),
+    /// It holds an entry of a later version; what stands before it is admitted.
+    UpgradeNeeded {
+        /// The version of the entry.
+        version: u64,
+    },
+    /// Entries are missing between N and the first one that came.
+    Gap,
+    /// The head is of another size than the entries lead to.
+    EntryCount,
+    /// The entries are not those under the head.
+    EntriesMismatch,
+    /// A branch beside the two that are held.
+    ThirdBranch,
+    /// The register is frozen, and does not advance.
+    RegisterFrozen,
+    /// The head is of another register, or not by a key bound now.
+    NotBound,
+    /// The entries begin before the state from which this register is held.
+    BeforeBase,
+}
+
+impl Admission {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Advanced => "advanced",
+            Self::Known => "known",
+            Self::Older => "older",
+            Self::Fork => "fork",
+            Self::Frozen(_) => "frozen",
+            Self::UpgradeNeeded { .. } => "upgrade-needed",
+            Self::Gap => "gap",
+            Self::EntryCount => "entry-count",
+            Self::EntriesMismatch => "entries-mismatch",
+            Self::ThirdBranch => "third-branch",
+            Self::RegisterFrozen => "register-frozen",
+            Self::NotBound => "not-bound",
+            Self::BeforeBase => "before-base",
+        }
+    }
+
+    /// True when the register may have changed, so that the batch has to be journalled.
+    pub fn changed(&self) -> bool {
+        match self {
+            Self::Advanced | Self::Known | Self::Older | Self::Fork | Self::Frozen(_) | Self::UpgradeNeeded { .. } => {
+                true
+            }
+            Self::Gap
+            | Self::EntryCount
+            | Self::EntriesMismatch
+            | Self::ThirdBranch
+            | Self::RegisterFrozen
+            | Self::NotBound
+            | Self::BeforeBase => false,
+        }
+    }
+}
+
+/// What a head says, once its entries are laid beside ours.
+struct Offer<'a> {
+    size: u64,
+    /// The last size up to which the entries are ours.
+    common: u64,
+    /// The entries from there on.
+    fresh: &'a [Bytes],
+}
+
+impl Register {
+    /// Offers a signed head with the entries from number `first` on, and cosignatures of it. A head whose entries are
+    /// all held may come without any.
+    pub fn admit(
+        &mut self,
+        head: SignedHead,
+        cosignatures: Vec<Cosignature>,
+        first: u64,
+        entries: &[Bytes],
+    ) -> Admission {
+        if !self.is_bound(&head) {
+            return Admission::NotBound;
+        }
+        let (size, newest) = (head.checkpoint().size, self.main.size());
+        let first = if entries.is_empty() && size <= newest { size } else { first };
+        if first > newest {
+            return Admission::Gap;
+        }
+        if first.checked_add(entries.len() as u64) != Some(size) {
+            return Admission::EntryCount;
+        }
+        if first < self.main.base() {
+            return Admission::BeforeBase;
+        }
+        let offer = self.compare(first, entries, size);
+        if self.root_of(&offer) != Some(head.checkpoint().root) {
+            return self.conflict(&head);
+        }
+        let admission = if offer.common == size {
+            self.main.remember(head);
+            if size == newest { Admission::Known } else { Admission::Older }
+        } else if offer.common == newest {
+            self.extend_main(head, &offer)
+        } else {
+            self.extend_other(head, &offer)
+        };
+        if admission.changed() {
+            for cosignature in cosignatures {
+                self.add_to_branches(cosignature);
+            }
+            self.settle();
+        }
+        admission
+    }
+
+    fn compare<'a>(&self, first: u64, entries: &'a [Bytes], size: u64) -> Offer<'a> {
+        let ours = self.main.range(first, self.main.size()).map(Entry::bytes);
+        let same = entries.iter().zip(ours).take_while(|(theirs, ours)| theirs == ours).count();
+        Offer { size, common: first + same as u64, fresh: entries.get(same..).unwrap_or_default() }
+    }
+
+    /// The root that the entries lead to.
+    fn root_of(&self, offer: &Offer<'_>) -> Option<Digest> {
+        if offer.fresh.is_empty() {
+            return self.main.tree().root_at(offer.size);
+        }
+        let mut edge: Edge = self.main.tree().edge(offer.common)?;
+        offer.fresh.iter().for_each(|leaf| edge.append(leaf));
+        Some(edge.root())
+    }
+
+    fn extend_main(&mut self, head: SignedHead, offer: &Offer<'_>) -> Admission {
+        if self.frozen.is_some() {
+            return Admission::RegisterFrozen;
+        }
+        match self.main.extend(offer.fresh) {
+            Ok(()) => {
+                self.main.remember(head);
+                Admission::Advanced
+            }
+            Err(EntryError::UpgradeNeeded { version }) => Admission::UpgradeNeeded { version },
+            Err(error) => {
+                // The valid entries before it are kept, and count as pending.
+                let number = self.main.size();
+                let place = usize::try_from(number - offer.common).unwrap_or(usize::MAX);
+                let entry = offer.fresh.get(place).cloned().unwrap_or_default();
+                self.frozen = Some(Arc::new(Frozen { head, number, entry, error: error.clone() }));
+                Admission::Frozen(error)
+            }
+        }
+    }
+
+    /// The head does not fit the entries that came. At or below N another root than ours is proof enough, for we hold a
+    /// signed head above it; a larger head may come from a lying carrier.
+    fn conflict(&mut self, head: &SignedHead) -> Admission {
+        let checkpoint = head.checkpoint();
+        let ours = self.main.tree().root_at(checkpoint.size);
+        if checkpoint.size == 0 || ours.is_none() || ours == Some(checkpoint.root) {
+            return Admission::EntriesMismatch;
+        }
+        let Some(proof) = self.prove_fork(head, None) else { return Admission::EntriesMismatch };
+        self.fork.get_or_insert_with(|| Arc::new(proof));
+        self.settle();
+        Admission::Fork
+    }
+
+    /// Proves that `head` and our newest head contradict each other; one above ours needs its entries.
+    fn prove_fork(&self, head: &SignedHead, offer: Option<&Offer<'_>>) -> Option<ForkProof> {
+        let held = self.main.newest()?.head();
+        let (ours, size) = (held.checkpoint().size, head.checkpoint().size);
+        if ours == 0 {
+            return None;
+        }
+        if ours == size {
+            return Some(ForkProof::of_heads(held, head, None));
+        }
+        if ours > size {
+            let tree = self.main.tree();
+            let other = (tree.root_at(size)?, tree.consistency(size, ours)?);
+            return Some(ForkProof::of_heads(head, held, Some(other)));
+        }
+        let offer = offer?;
+        let mut theirs = Tree::from_edge(&self.main.tree().edge(offer.common)?);
+        offer.fresh.iter().for_each(|leaf| theirs.push(merkle::leaf_hash(leaf)));
+        let other = (theirs.root_at(ours)?, theirs.consistency(ours, size)?);
+        Some(ForkProof::of_heads(held, head, Some(other)))
+    }
+
+    /// Entries that part from ours: keeps the proof, and this one other branch.
+    fn extend_other(&mut self, head: SignedHead, offer: &Offer<'_>) -> Admission {
+        if let Some(other) = &mut self.other {
+            let point = other.base();
+            // From the fork point on, what came is entries of ours up to `common`, then fresh ones.
+            let skipped = self.main.range(point, offer.common).map(|entry| entry.bytes().clone());
+            let tail: Vec<Bytes> = skipped.chain(offer.fresh.iter().cloned()).collect();
+            let held = other.range(point, other.size()).map(Entry::bytes);
+            let shared = tail.iter().zip(held).take_while(|(theirs, held)| theirs == held).count();
+            let known = usize::try_from(other.size() - point).unwrap_or(usize::MAX);
+            if offer.common < point || shared < tail.len().min(known) {
+                return Admission::ThirdBranch;
+            }
+            drop(other.extend(tail.get(known..).unwrap_or_default())); // an invalid entry stops the branch there
+            if offer.size <= other.size() {
+                other.remember(head);
+            }
+            return Admission::Fork;
+        }
+        if self.main.newest_head_size() > offer.common && self.fork.is_none() {
+            self.fork = self.prove_fork(&head, Some(offer)).map(Arc::new);
+        }
+        let (Some(_), Some(other)) = (&self.fork, self.start_other(offer)) else { return Admission::EntriesMismatch };
+        let other = self.other.insert(other);
+        if offer.size <= other.size() {
+            other.remember(head);
+        }
+        Admission::Fork
+    }
+
+    fn start_other(&self, offer: &Offer<'_>) -> Option<Branch> {
+        let edge = self.main.tree().edge(offer.common)?;
+        let before = self.main.proof_of_last(offer.common).map(|(entry, proof)| Arc::new((entry.clone(), proof)));
+        let mut other = Branch::from_edge(&edge, before, self.main.state_at(offer.common)?);
+        drop(other.extend(offer.fresh));
+        Some(other)
+    }
+}
