@@ -1,8 +1,10 @@
 //! Registers: an authority's records, and the append-only log of their changes.
 
 mod branch;
+mod tests;
 pub mod admission;
 pub mod body;
+pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
