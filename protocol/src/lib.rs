@@ -3,6 +3,7 @@
 pub mod charter;
 pub mod codec;
 pub mod credential;
+pub mod did;
 pub mod digest;
 pub mod freshness;
 pub mod key;

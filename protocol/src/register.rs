@@ -1,9 +1,8 @@
 //! Registers: an authority's records, and the append-only log of their changes.
 
-mod branch;
-mod tests;
 pub mod admission;
 pub mod body;
+mod branch;
 pub mod draft;
 pub mod entry;
 pub mod fact;
@@ -11,3 +10,6 @@ pub mod fork;
 pub mod query;
 pub mod record;
 pub mod state;
+
+#[cfg(test)]
+mod tests;
