@@ -1,7 +1,11 @@
 //! The commands, one file a noun, and what they share: settings, clock, keys, files, questions.
 
+pub mod charter;
+pub mod credential;
+pub mod did;
 pub mod key;
 pub mod node;
+pub mod register;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -42,16 +46,24 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
     let context = Context::new(global, output, &options)?;
     match command {
         Command::Key(command) => key::run(&context, command),
+        Command::Charter(command) => charter::run(&context, command),
+        Command::Register(command) => register::run(&context, command),
+        Command::Did(command) => did::run(&context, command),
+        Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
-        other => Err(not_built(&other)),
+        other => Err(not_built(&first_word(&other))),
     }
 }
 
 /// A command that the grammar knows and this build does not have.
-fn not_built(command: &Command) -> CliError {
+fn not_built(words: &str) -> CliError {
+    CliError::new("not-built", Exit::Usage, format!("this build has no command {words} yet"))
+}
+
+/// Returns the name of a command's variant, in lower case.
+fn first_word(command: &impl std::fmt::Debug) -> String {
     let name = format!("{command:?}");
-    let noun = name.split(['(', ' ']).next().unwrap_or_default().to_lowercase();
-    CliError::new("not-built", Exit::Usage, format!("this build has no command {noun} yet"))
+    name.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase()
 }
 
 impl Context {

@@ -311,7 +311,7 @@ Examples:
     /// Let an authority authorise others
     #[command(after_help = "\
 Examples:
-  standfast trust recognize did:web:a.example --actions issue --types T --until 2028-01-01
+  standfast trust recognize did:web:a.example --actions issue --until 2028-01-01
   standfast trust recognize did:web:a.example --until 2028-01-01 --depth 1
   standfast trust recognize did:web:a.example --until 2028-01-01 --dry-run")]
     Recognize {
