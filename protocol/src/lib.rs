@@ -10,6 +10,7 @@ pub mod limits;
 pub mod log;
 pub mod policy;
 pub mod register;
+pub mod replica;
 pub mod status;
 pub mod sync;
 pub mod time;
