@@ -1,4 +1,4 @@
-//! Registers: an authority's records, and the append-only log of their changes.
+//! Registers: an authority's records together with the append-only log of their changes (`specs/register.md`).
 
 mod branch;
 pub mod admission;
