@@ -1,4 +1,4 @@
-//! Registers: an authority's records together with the append-only log of their changes (`specs/register.md`).
+//! Registers: an authority's records, and the append-only log of their changes.
 
 mod branch;
 pub mod admission;
