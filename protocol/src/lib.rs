@@ -3,6 +3,7 @@
 pub mod charter;
 pub mod codec;
 pub mod credential;
+pub mod did;
 pub mod digest;
 pub mod freshness;
 pub mod key;
@@ -10,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod policy;
 pub mod register;
+pub mod replica;
 pub mod status;
 pub mod sync;
 pub mod time;

@@ -1,11 +1,15 @@
 //! Registers: an authority's records, and the append-only log of their changes.
 
-mod branch;
 pub mod admission;
 pub mod body;
+mod branch;
+pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
 pub mod query;
 pub mod record;
 pub mod state;
+
+#[cfg(test)]
+mod tests;

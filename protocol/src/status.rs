@@ -1,3 +1,6 @@
+//! Status lists.
+
+pub mod bitstring;
 //! Status lists: our own, their deltas, and the field's.
 
 pub mod delta;

@@ -1,4 +1,4 @@
-//! What the tests of Standfast share.
+//! What the tests of Standfast share: foreign tools, foreign vectors, worlds made in code.
 
 pub mod dice;
 pub mod export;

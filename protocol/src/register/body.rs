@@ -256,7 +256,8 @@ impl TrustEntry {
         }
         let status_required = match entry.get("status") {
             None => false,
-            Some(status) => status.as_str() == Some("required") || return None,
+            Some(status) if status.as_str() == Some("required") => true,
+            Some(_) => return None,
         };
         let terms = Terms {
             valid_from: entry.get("valid_from")?.as_u64()?,
