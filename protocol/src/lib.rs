@@ -1,5 +1,6 @@
 //! Registers, trust and verification of Standfast, as pure functions: no I/O, no clock, no randomness.
 
+pub mod bundle;
 pub mod charter;
 pub mod codec;
 pub mod credential;

@@ -80,7 +80,7 @@ pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
 /// Bytes of entries or of a body in one response (`specs/sync.md` §3).
 pub const STEP_SIZE_MAX: usize = 64 * 1024;
 /// Entries, or bodies, in one message (`specs/sync.md` §2.1).
-pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+pub const MESSAGE_ENTRIES_MAX: usize = 256 * 1024;
 /// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
 pub const FRONTIER_LEAVES_MAX: usize = 64;
 /// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
@@ -141,3 +141,7 @@ pub const REQUESTS_UNDER_WAY_MAX: usize = 2;
 pub const BODIES_UNDER_WAY_MAX: usize = 256;
 /// Registers that one node replicates (`specs/sync.md` §5).
 pub const REGISTERS_MAX: usize = 10_000;
+/// Bytes in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
+/// Charters in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_CHARTERS_MAX: usize = 10_000;

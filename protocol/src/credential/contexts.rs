@@ -163,6 +163,11 @@ impl Contexts {
         self.documents.get(url).map(|document| Digest::of(&document.bytes))
     }
 
+    /// Returns the document of a URL.
+    pub fn document(&self, url: &str) -> Option<&[u8]> {
+        self.documents.get(url).map(|document| &*document.bytes)
+    }
+
     /// True when the context is held or built in.
     pub fn contains(&self, url: &str) -> bool {
         self.documents.contains_key(url)
