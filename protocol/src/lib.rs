@@ -1,5 +1,6 @@
 //! Registers, trust and verification of Standfast, as pure functions: no I/O, no clock, no randomness.
 
+pub mod bundle;
 pub mod charter;
 pub mod codec;
 pub mod credential;
@@ -10,6 +11,7 @@ pub mod limits;
 pub mod log;
 pub mod policy;
 pub mod register;
+pub mod replica;
 pub mod status;
 pub mod sync;
 pub mod time;

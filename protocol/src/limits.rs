@@ -76,7 +76,7 @@ pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
 /// Bytes of entries or of a body in one response (`specs/sync.md` §3).
 pub const STEP_SIZE_MAX: usize = 64 * 1024;
 /// Entries, or bodies, in one message (`specs/sync.md` §2.1).
-pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+pub const MESSAGE_ENTRIES_MAX: usize = 256 * 1024;
 /// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
 pub const FRONTIER_LEAVES_MAX: usize = 64;
 /// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
@@ -95,3 +95,25 @@ pub const VIEW_SIZE_MAX: usize = 4 * 1024;
 pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
 /// Registers in a frontier (`specs/charter.md` §7).
 pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
+/// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.
+pub const BODY_SIZE_MAX: usize = 1024 * 1024 + 4096;
+/// Bytes in a journalled head with its entries (`specs/store.md`).
+pub const BATCH_SIZE_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of entries fetched before they are checked against their head (`specs/sync.md` §3.2).
+pub const CATCH_UP_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Checks under way at one time (`specs/sync.md` §5).
+pub const CHECKS_MAX: usize = 1024;
+/// Changes that wait for one register (`specs/sync.md` §5).
+pub const CHANGES_QUEUED_MAX: usize = 256;
+/// Requests that wait for one peer (`specs/sync.md` §5).
+pub const REQUESTS_WAITING_MAX: usize = 1024;
+/// Requests under way at one peer (`specs/sync.md` §5).
+pub const REQUESTS_UNDER_WAY_MAX: usize = 2;
+/// Bodies asked for at one time (`specs/sync.md` §5).
+pub const BODIES_UNDER_WAY_MAX: usize = 256;
+/// Registers that one node replicates (`specs/sync.md` §5).
+pub const REGISTERS_MAX: usize = 10_000;
+/// Bytes in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
+/// Charters in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_CHARTERS_MAX: usize = 10_000;

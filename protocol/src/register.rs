@@ -3,9 +3,13 @@
 mod branch;
 pub mod admission;
 pub mod body;
+pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
 pub mod query;
 pub mod record;
 pub mod state;
+
+#[cfg(test)]
+mod tests;

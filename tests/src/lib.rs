@@ -1,3 +1,7 @@
-//! What the tests of Standfast share.
+//! What the tests of Standfast share: foreign tools, foreign vectors, worlds made in code.
 
+pub mod dice;
+pub mod export;
+pub mod interop;
+pub mod skip;
 pub mod vectors;

@@ -22,6 +22,8 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde_json::Value;
 use standfast_protocol::digest::Digest;
 
+use crate::skip::say_skipped;
+
 /// Returns the folder of the reference model; `None` after saying that the test is skipped.
 pub fn model_folder() -> Option<PathBuf> {
     folder("STANDFAST_MODEL", "model")
@@ -43,7 +45,6 @@ pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{} is not JSON: {error}", path.display()))
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn folder(variable: &str, default: &str) -> Option<PathBuf> {
     if let Some(value) = std::env::var_os(variable) {
         let path = PathBuf::from(value);
@@ -54,7 +55,7 @@ fn folder(variable: &str, default: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    eprintln!("skipped: {} is no folder and {variable} is not set", path.display());
+    say_skipped(&format!("{} is no folder and {variable} is not set", path.display()));
     None
 }
 

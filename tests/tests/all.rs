@@ -1,13 +1,16 @@
 //! All tests of this package, in one binary: it is linked once.
 
+mod interop;
 mod model {
     //! The vectors of the reference model, one test for each file.
 
     mod entries;
+    mod forks;
     mod freshness;
     mod log;
     mod notes;
     mod policies;
+    mod registers;
     mod trie;
     mod trust;
 }

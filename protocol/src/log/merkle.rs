@@ -81,7 +81,7 @@ impl Tree {
         let rows = usize::BITS - base.leading_zeros();
         let row = |level: u32| {
             let first = base >> level;
-            if first % 2 == 0 {
+            if first.is_multiple_of(2) {
                 return Row { first, pieces: Vec::new() };
             }
             let peak = *peaks.next().expect("an edge has a peak for each bit of its size");

@@ -151,8 +151,8 @@ impl FromIterator<Arc<Record>> for Bodies {
 /// What facts need of a DID document (DID 1.1): its verification methods and which relationship lists them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DidDocument {
-    /// The subject.
-    pub id: String,
+    /// The subject; a document without one is of nobody.
+    pub id: Option<String>,
     /// The verification methods; no id comes twice.
     pub methods: Vec<Method>,
     relationships: BTreeMap<String, Option<Vec<String>>>,
@@ -201,7 +201,7 @@ impl DidDocument {
         let strings = |list: &[Json]| list.iter().filter_map(|s| s.as_str().map(str::to_owned)).collect();
         let listed = |name: &&str| document.get(name).map(|v| ((*name).to_owned(), v.as_array().map(strings)));
         Some(Self {
-            id: document.get("id")?.as_str()?.to_owned(),
+            id: document.get("id").and_then(Json::as_str).map(str::to_owned),
             methods,
             relationships: RELATIONSHIPS.iter().filter_map(listed).collect(),
         })
@@ -256,7 +256,8 @@ impl TrustEntry {
         }
         let status_required = match entry.get("status") {
             None => false,
-            Some(status) => status.as_str() == Some("required") || return None,
+            Some(status) if status.as_str() == Some("required") => true,
+            Some(_) => return None,
         };
         let terms = Terms {
             valid_from: entry.get("valid_from")?.as_u64()?,

@@ -198,7 +198,7 @@ impl Register {
 fn read_key(bodies: &Bodies, digest: Option<&Digest>, query: &KeyQuery<'_>) -> Version<()> {
     let Some(digest) = digest else { return Version::no(Reason::NoRecord) };
     let document = match bodies.need(digest).and_then(|record| record.did_document()) {
-        Ok(document) if document.id == query.did => document,
+        Ok(document) if document.id.as_deref() == Some(query.did) => document,
         Ok(_) => return Version::unknown(Reason::BodyIdentity),
         Err(reason) => return Version::unknown(reason),
     };

@@ -157,6 +157,7 @@ fn read_leb128(rest: &mut &[u8]) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::status::native::StatusList;
 
     fn record(bits: u8, length: u64, values: &[(u64, u8)]) -> Record {
         let list = StatusList::new("https://a.example/1", "revocation", bits, length).unwrap();

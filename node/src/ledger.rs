@@ -1,0 +1,506 @@
+//! The signer's ledger: what a register key has signed, written down before the signature leaves.
+//!
+//! ```text
+//! transport.ledger, one line a record: SHA-256 of the rest of the line, a space, JSON
+//! 5f0c… {"kind":"standfast/ledger/v1","key":"transport.gov.example/register/8d3f…+1ae588ef+ASKm…"}
+//! 81b2… {"kind":"standfast/signed/v1","size":1,"root":"4c1e…","entries":["<base64>"],"note":"<the signed note>"}
+//! ```
+//!
+//! A key never signs two roots for one size, and never a size below its newest one that it has not signed: both would
+//! be forks (`specs/register.md`, "Signing"). A retry gets the recorded bytes. Order: [`Ledger::create`] once, when the
+//! register is created; then [`Ledger::open`], which locks the file, and [`Ledger::sign`], which returns only after the
+//! line is synced. A last line without its line feed was never synced, so its signature never left: it is cut off. Any
+//! other damage is an error, for a signature that left might stand there.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use standfast_protocol::digest::Digest;
+use standfast_protocol::key::{Algorithm, SecretKey, VerifierKey};
+use standfast_protocol::log::checkpoint::Checkpoint;
+use standfast_protocol::log::merkle::verify_consistency;
+use standfast_protocol::log::note::{self, Note};
+
+use crate::file;
+
+/// Bytes in a line: a hundred entries of the largest size, in base64, and their note.
+pub const LINE_SIZE_MAX: usize = 4 * 1024 * 1024;
+
+const KIND_LEDGER: &str = "standfast/ledger/v1";
+const KIND_SIGNED: &str = "standfast/signed/v1";
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// There is no ledger beside the key.
+    #[error("there is no signer's ledger at {}", .0.display())]
+    Missing(PathBuf),
+    /// A ledger of this name exists.
+    #[error("a signer's ledger exists at {}", .0.display())]
+    Exists(PathBuf),
+    /// Another process signs with this key.
+    #[error("the signer's ledger {} is in use by another process", .0.display())]
+    Locked(PathBuf),
+    /// A line that was synced cannot be read.
+    #[error("line {line} of the signer's ledger {} is damaged", path.display())]
+    Damaged {
+        /// The ledger.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// The ledger belongs to another key.
+    #[error("the signer's ledger is of key {came}, expected {expected}")]
+    OtherKey {
+        /// The key that the ledger names.
+        came: String,
+        /// The key that is to sign.
+        expected: String,
+    },
+    /// A checkpoint that is not of the key's register, or a key that signs no heads.
+    #[error("the checkpoint is of {came}, the key signs for {expected}")]
+    OtherRegister {
+        /// The checkpoint's origin.
+        came: String,
+        /// The key's name.
+        expected: String,
+    },
+    /// Another root was signed at this size.
+    #[error("another root was signed at size {size}: {signed}")]
+    Signed {
+        /// The size.
+        size: u64,
+        /// The root that was signed.
+        signed: Digest,
+    },
+    /// The key has signed a larger size, and not this one.
+    #[error("size {size} is behind size {newest}, which was signed")]
+    Behind {
+        /// The size that was to be signed.
+        size: u64,
+        /// The newest size that was signed.
+        newest: u64,
+    },
+    /// The checkpoint does not extend the newest one that was signed.
+    #[error("size {size} does not extend size {newest}, which was signed")]
+    Diverges {
+        /// The size that was to be signed.
+        size: u64,
+        /// The newest size that was signed.
+        newest: u64,
+    },
+    /// More entries than fit a line.
+    #[error("expected entries of at most {LINE_SIZE_MAX} bytes in base64")]
+    Size,
+    /// The file.
+    #[error("the signer's ledger {} could not be read or written", path.display())]
+    File {
+        /// The ledger.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What was signed, to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The entries that this checkpoint added, in order.
+    pub entries: Vec<Vec<u8>>,
+    /// The note with this key's signature alone.
+    pub note: Note,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    kind: String,
+    key: VerifierKey,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    kind: String,
+    size: u64,
+    root: Digest,
+    entries: Vec<String>,
+    note: String,
+}
+
+/// Where a checkpoint stands in the file.
+struct Place {
+    root: Digest,
+    offset: u64,
+    line: u64,
+}
+
+/// An open ledger; holds an exclusive lock on the file.
+pub struct Ledger {
+    path: PathBuf,
+    file: File,
+    key: VerifierKey,
+    places: BTreeMap<u64, Place>,
+    end: u64,
+    lines: u64,
+}
+
+impl Ledger {
+    /// Makes the ledger of a register key; one that exists is left alone.
+    pub fn create(path: &Path, key: &VerifierKey) -> Result<(), LedgerError> {
+        let header = Header { kind: KIND_LEDGER.to_owned(), key: key.clone() };
+        match file::create(path, &line_of(&header), file::PRIVATE) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(LedgerError::Exists(path.to_owned())),
+            done => done.map_err(|source| LedgerError::File { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Opens and locks the ledger of `key`, reads all of it, and cuts off a torn last line.
+    pub fn open(path: &Path, key: &VerifierKey) -> Result<Self, LedgerError> {
+        let failed = |source| LedgerError::File { path: path.to_owned(), source };
+        let file = match OpenOptions::new().read(true).append(true).open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(LedgerError::Missing(path.to_owned())),
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let mut ledger =
+            Self { path: path.to_owned(), file, key: key.clone(), places: BTreeMap::new(), end: 0, lines: 0 };
+        ledger.replay()?;
+        Ok(ledger)
+    }
+
+    /// Returns the newest size and root that were signed.
+    pub fn newest(&self) -> Option<(u64, Digest)> {
+        self.places.last_key_value().map(|(size, place)| (*size, place.root))
+    }
+
+    /// Returns what was signed at `size`, to the byte.
+    pub fn signed(&self, size: u64) -> Result<Option<Signed>, LedgerError> {
+        let Some(place) = self.places.get(&size) else { return Ok(None) };
+        let damaged = || LedgerError::Damaged { path: self.path.clone(), line: place.line };
+        let mut reader = BufReader::new(&self.file);
+        reader.seek(SeekFrom::Start(place.offset)).map_err(|e| self.failed(e))?;
+        let bytes = read_line(&mut reader).map_err(|e| self.failed(e))?;
+        let line: Line = parse_line(&bytes).ok_or_else(damaged)?;
+        self.read_signed(&line).map(Some).ok_or_else(damaged)
+    }
+
+    /// Returns everything signed above `size`, in order: what has perhaps not been handed over yet.
+    pub fn signed_above(&self, size: u64) -> Result<Vec<Signed>, LedgerError> {
+        let sizes = self.places.range(size.saturating_add(1)..).map(|(size, _)| *size);
+        sizes.filter_map(|size| self.signed(size).transpose()).collect()
+    }
+
+    /// Signs a checkpoint that adds `entries`, and returns once that is durable. `proof` is a consistency
+    /// proof (RFC 6962 §2.1.2) from the newest checkpoint signed, empty for the first. What was signed already is returned
+    /// as it was, whatever the proof.
+    pub fn sign(
+        &mut self,
+        checkpoint: &Checkpoint,
+        entries: &[Vec<u8>],
+        secret: &SecretKey,
+        proof: &[Digest],
+    ) -> Result<Signed, LedgerError> {
+        if self.key.algorithm() != Algorithm::Note || checkpoint.origin != self.key.name() {
+            let expected = self.key.name().to_owned();
+            return Err(LedgerError::OtherRegister { came: checkpoint.origin.clone(), expected });
+        }
+        let size = checkpoint.size;
+        if let Some(place) = self.places.get(&size) {
+            if place.root != checkpoint.root {
+                return Err(LedgerError::Signed { size, signed: place.root });
+            }
+            let damaged = LedgerError::Damaged { path: self.path.clone(), line: place.line };
+            return self.signed(size)?.ok_or(damaged);
+        }
+        if let Some((newest, root)) = self.newest() {
+            if size < newest {
+                return Err(LedgerError::Behind { size, newest });
+            }
+            if !verify_consistency(newest, size, root, checkpoint.root, proof) {
+                return Err(LedgerError::Diverges { size, newest });
+            }
+        }
+        if *self.key.key() != secret.public() {
+            let came = secret.public().to_multikey();
+            return Err(LedgerError::OtherKey { came, expected: self.key.to_string() });
+        }
+        let text = checkpoint.text();
+        let line = note::sign(&text, &self.key, secret);
+        let signed =
+            Signed { checkpoint: checkpoint.clone(), entries: entries.to_vec(), note: Note::new(text, vec![line]) };
+        self.append(&signed)?;
+        Ok(signed)
+    }
+
+    fn append(&mut self, signed: &Signed) -> Result<(), LedgerError> {
+        let bytes = line_of(&Line {
+            kind: KIND_SIGNED.to_owned(),
+            size: signed.checkpoint.size,
+            root: signed.checkpoint.root,
+            entries: signed.entries.iter().map(|entry| BASE64.encode(entry)).collect(),
+            note: signed.note.to_string(),
+        });
+        if bytes.len() > LINE_SIZE_MAX {
+            return Err(LedgerError::Size);
+        }
+        let written = (&self.file).write_all(&bytes).and_then(|()| self.file.sync_all());
+        if let Err(source) = written {
+            // Part of the line may stand there; it must not be joined by the next one.
+            let cut = self.file.set_len(self.end).and_then(|()| self.file.sync_all());
+            return Err(self.failed(cut.err().unwrap_or(source)));
+        }
+        self.lines = self.lines.saturating_add(1);
+        let place = Place { root: signed.checkpoint.root, offset: self.end, line: self.lines };
+        self.places.insert(signed.checkpoint.size, place);
+        self.end = self.end.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn replay(&mut self) -> Result<(), LedgerError> {
+        let file = self.file.try_clone().map_err(|e| self.failed(e))?;
+        let mut reader = BufReader::new(file);
+        loop {
+            let bytes = read_line(&mut reader).map_err(|e| self.failed(e))?;
+            if bytes.last() != Some(&b'\n') {
+                return self.cut_torn_line(&bytes);
+            }
+            self.lines = self.lines.saturating_add(1);
+            let known = if self.lines == 1 { self.take_header(&bytes)? } else { self.take_line(&bytes) };
+            if !known {
+                return Err(LedgerError::Damaged { path: self.path.clone(), line: self.lines });
+            }
+            self.end = self.end.saturating_add(bytes.len() as u64);
+        }
+    }
+
+    fn cut_torn_line(&mut self, torn: &[u8]) -> Result<(), LedgerError> {
+        // The header appears whole or not at all, and a line over the bound was never written by `append`.
+        if self.lines == 0 || torn.len() >= LINE_SIZE_MAX {
+            return Err(LedgerError::Damaged { path: self.path.clone(), line: self.lines.saturating_add(1) });
+        }
+        if torn.is_empty() {
+            return Ok(());
+        }
+        self.file.set_len(self.end).and_then(|()| self.file.sync_all()).map_err(|e| self.failed(e))
+    }
+
+    fn take_header(&self, bytes: &[u8]) -> Result<bool, LedgerError> {
+        let Some(header) = parse_line::<Header>(bytes).filter(|h| h.kind == KIND_LEDGER) else { return Ok(false) };
+        if header.key != self.key {
+            let (came, expected) = (header.key.to_string(), self.key.to_string());
+            return Err(LedgerError::OtherKey { came, expected });
+        }
+        Ok(true)
+    }
+
+    fn take_line(&mut self, bytes: &[u8]) -> bool {
+        let Some(line) = parse_line::<Line>(bytes) else { return false };
+        let above = self.newest().is_none_or(|(newest, _)| line.size > newest);
+        if !above || self.read_signed(&line).is_none() {
+            return false;
+        }
+        self.places.insert(line.size, Place { root: line.root, offset: self.end, line: self.lines });
+        true
+    }
+
+    fn read_signed(&self, line: &Line) -> Option<Signed> {
+        let note = Note::parse(line.note.as_bytes()).ok()?;
+        let checkpoint = Checkpoint::parse(note.text()).ok()?;
+        let fits = line.kind == KIND_SIGNED
+            && checkpoint.origin == self.key.name()
+            && (checkpoint.size, checkpoint.root) == (line.size, line.root);
+        let entries = line.entries.iter().map(|entry| BASE64.decode(entry.as_bytes()));
+        fits.then_some(Signed { checkpoint, entries: entries.collect::<Result<_, _>>().ok()?, note })
+    }
+
+    fn failed(&self, source: io::Error) -> LedgerError {
+        LedgerError::File { path: self.path.clone(), source }
+    }
+}
+
+fn line_of(value: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_vec(value).expect("a record of the ledger has only string keys");
+    let mut line = Digest::of(&json).to_string().into_bytes();
+    line.push(b' ');
+    line.extend_from_slice(&json);
+    line.push(b'\n');
+    line
+}
+
+fn parse_line<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
+    let (sum, rest) = bytes.split_at_checked(64)?;
+    let json = rest.strip_prefix(b" ")?.strip_suffix(b"\n")?;
+    let sum = Digest::from_hex(std::str::from_utf8(sum).ok()?)?;
+    (sum == Digest::of(json)).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// Reads a line with its line feed; without one at the end of the file or at the bound.
+fn read_line(reader: &mut impl io::BufRead) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(LINE_SIZE_MAX as u64).read_until(b'\n', &mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use standfast_protocol::key::origin_of;
+
+    use standfast_protocol::log::merkle::{Tree, leaf_hash};
+
+    use super::*;
+
+    struct Desk {
+        _dir: tempfile::TempDir,
+        path: PathBuf,
+        key: VerifierKey,
+        secret: SecretKey,
+    }
+
+    /// Returns the log whose leaves are `leaves`.
+    fn log(leaves: &[u8]) -> Tree {
+        let mut tree = Tree::default();
+        leaves.iter().for_each(|leaf| tree.push(leaf_hash(&[*leaf])));
+        tree
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let secret = SecretKey::from_seed(&[7; 32]);
+            let origin = origin_of("transport.gov.example/register", &secret.public());
+            let key = VerifierKey::new(&origin, Algorithm::Note, secret.public()).unwrap();
+            let path = dir.path().join("transport.ledger");
+            Ledger::create(&path, &key).unwrap();
+            Self { _dir: dir, path, key, secret }
+        }
+
+        fn open(&self) -> Ledger {
+            Ledger::open(&self.path, &self.key).unwrap()
+        }
+
+        fn checkpoint(&self, leaves: &[u8]) -> Checkpoint {
+            let tree = log(leaves);
+            Checkpoint { origin: self.key.name().to_owned(), size: tree.size(), root: tree.root() }
+        }
+
+        fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
+            let tree = log(leaves);
+            let since = ledger.newest().map_or(0, |(size, _)| size);
+            let proof = tree.consistency(since, tree.size()).unwrap_or_default();
+            let entries = leaves.iter().skip(usize::try_from(since).unwrap()).map(|leaf| vec![*leaf]);
+            ledger.sign(&self.checkpoint(leaves), &entries.collect::<Vec<_>>(), &self.secret, &proof)
+        }
+    }
+
+    #[test]
+    fn refuses_another_root_at_a_signed_size() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"a").unwrap();
+        assert!(matches!(desk.sign(&mut ledger, b"b"), Err(LedgerError::Signed { size: 1, .. })));
+        drop(ledger);
+        assert!(matches!(desk.sign(&mut desk.open(), b"b"), Err(LedgerError::Signed { size: 1, .. })));
+    }
+
+    #[test]
+    fn a_retry_returns_the_same_bytes_also_after_a_restart() {
+        let desk = Desk::new();
+        let first = desk.sign(&mut desk.open(), b"a").unwrap();
+        let mut ledger = desk.open();
+        assert_eq!(desk.sign(&mut ledger, b"a").unwrap(), first);
+        assert_eq!(ledger.signed(1).unwrap().unwrap(), first);
+        let second = desk.sign(&mut ledger, b"ab").unwrap();
+        assert_eq!(second.entries, [b"b".to_vec()]);
+        assert_eq!(ledger.signed_above(0).unwrap(), [first, second.clone()]);
+        assert_eq!(ledger.signed_above(1).unwrap(), [second]);
+        assert_eq!(std::fs::read_to_string(&desk.path).unwrap().lines().count(), 3);
+    }
+
+    #[test]
+    fn refuses_to_go_back_and_to_diverge() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"abc").unwrap();
+        assert!(matches!(desk.sign(&mut ledger, b"ab"), Err(LedgerError::Behind { size: 2, newest: 3 })));
+        assert!(matches!(desk.sign(&mut ledger, b"abxd"), Err(LedgerError::Diverges { size: 4, newest: 3 })));
+        let mut other = desk.checkpoint(b"abcd");
+        other.origin = "police.gov.example".to_owned();
+        let refused = ledger.sign(&other, &[], &desk.secret, &[]);
+        assert!(matches!(refused, Err(LedgerError::OtherRegister { .. })));
+        desk.sign(&mut ledger, b"abcd").unwrap();
+    }
+
+    #[test]
+    fn an_empty_register_is_signed_like_any_other() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"").unwrap();
+        desk.sign(&mut ledger, b"a").unwrap();
+        assert_eq!(desk.checkpoint(b"a").root, ledger.newest().unwrap().1);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_at_every_byte() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"a").unwrap();
+        let whole = std::fs::read(&desk.path).unwrap();
+        desk.sign(&mut ledger, b"ab").unwrap();
+        drop(ledger);
+        let both = std::fs::read(&desk.path).unwrap();
+        for cut in whole.len()..both.len() {
+            std::fs::write(&desk.path, &both[..cut]).unwrap();
+            let mut ledger = desk.open();
+            assert_eq!(ledger.newest().unwrap().0, 1, "cut at {cut}");
+            desk.sign(&mut ledger, b"ax").unwrap();
+            drop(ledger);
+            assert_eq!(desk.open().newest(), Some((2, log(b"ax").root())));
+        }
+    }
+
+    #[test]
+    fn damage_elsewhere_is_an_error() {
+        let desk = Desk::new();
+        let mut ledger = desk.open();
+        desk.sign(&mut ledger, b"a").unwrap();
+        desk.sign(&mut ledger, b"ab").unwrap();
+        drop(ledger);
+        let whole = std::fs::read(&desk.path).unwrap();
+        // Without its line feed the last line is a torn one: see above.
+        for at in (0..whole.len() - 1).step_by(37) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&desk.path, &bytes).unwrap();
+            assert!(Ledger::open(&desk.path, &desk.key).is_err(), "byte {at}");
+        }
+        std::fs::write(&desk.path, b"").unwrap();
+        assert!(matches!(Ledger::open(&desk.path, &desk.key), Err(LedgerError::Damaged { .. })));
+    }
+
+    #[test]
+    fn one_process_and_one_key_at_a_time() {
+        let desk = Desk::new();
+        let open = desk.open();
+        assert!(matches!(Ledger::open(&desk.path, &desk.key), Err(LedgerError::Locked(_))));
+        drop(open);
+        let secret = SecretKey::from_seed(&[8; 32]);
+        let other = VerifierKey::new(desk.key.name(), Algorithm::Note, secret.public()).unwrap();
+        assert!(matches!(Ledger::open(&desk.path, &other), Err(LedgerError::OtherKey { .. })));
+        let refused = desk.open().sign(&desk.checkpoint(b"a"), &[], &secret, &[]);
+        assert!(matches!(refused, Err(LedgerError::OtherKey { .. })));
+        assert!(matches!(Ledger::create(&desk.path, &desk.key), Err(LedgerError::Exists(_))));
+    }
+}

@@ -1,0 +1,355 @@
+//! Everything that one node holds of its network: charter, registers, bodies and statements.
+//!
+//! The same type stands behind a running node, an opened bundle and a test. It is cheap to clone, so what a verifier
+//! sees ([`crate::snapshot::Snapshot`]) is a clone that nobody changes any more.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::charter::{Charter, CharterError, SignedCharter, WitnessSet};
+use crate::digest::Digest;
+use crate::key::VerifierKey;
+use crate::limits;
+use crate::log::note::Note;
+use crate::log::policy::Quorum;
+use crate::register::body::Bodies;
+use crate::register::fact::Binding;
+use crate::register::state::{Register, Witnessing};
+use crate::sync::check::{HeldView, Keys, Timestamp};
+use crate::sync::frontier::FrontierTrie;
+use crate::sync::message::{FrontierLeaf, Prefix};
+
+/// A register that the charter or a trust edge names, with the keys that may sign it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The binding as it is written.
+    pub binding: Binding,
+    /// Its keys, read.
+    pub keys: Vec<VerifierKey>,
+    /// The authority or issuer whose register it is.
+    pub entity: String,
+}
+
+impl Bound {
+    /// Reads a binding; `None` when a key does not parse or is not named by the origin, or the first signs no heads.
+    ///
+    /// The origin is made of the register's *first* key ever; after a rotation that key may be gone, so it is not asked
+    /// for here: whoever binds an origin vouches for its keys, on its own path only.
+    pub fn read(entity: &str, binding: &Binding) -> Option<Self> {
+        let keys: Vec<VerifierKey> = binding.keys.iter().map(|k| k.parse().ok()).collect::<Option<_>>()?;
+        let first = keys.first()?;
+        if keys.len() > limits::REGISTER_KEYS_MAX
+            || keys.iter().any(|k| k.name() != binding.origin)
+            || first.algorithm() != crate::key::Algorithm::Note
+        {
+            return None;
+        }
+        Some(Self { binding: binding.clone(), keys, entity: entity.to_owned() })
+    }
+}
+
+/// The newest statement of one kind, and the newest that is too far ahead of the clock: it counts for the clock bound
+/// alone, and replaces nothing (`specs/register.md` §7).
+#[derive(Debug, Clone)]
+pub struct Slots<T> {
+    /// The newest that counts.
+    pub kept: Option<T>,
+    /// The newest from the future.
+    pub ahead: Option<T>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { kept: None, ahead: None }
+    }
+}
+
+impl<T> Slots<T> {
+    /// Takes a statement if it is newer than the one in its slot.
+    fn offer(&mut self, statement: T, horizon: u64, time: impl Fn(&T) -> u64) -> bool {
+        let slot = if time(&statement) > horizon { &mut self.ahead } else { &mut self.kept };
+        if slot.as_ref().is_some_and(|held| time(held) >= time(&statement)) {
+            return false;
+        }
+        *slot = Some(statement);
+        true
+    }
+
+    /// Returns both.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.kept.iter().chain(&self.ahead)
+    }
+}
+
+/// What one node holds.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    charters: Vec<Arc<SignedCharter>>,
+    witnessing: Arc<Witnessing>,
+    bound: Arc<BTreeMap<String, Bound>>,
+    registers: BTreeMap<String, Arc<Register>>,
+    bodies: Bodies,
+    views: BTreeMap<String, Slots<Arc<HeldView>>>,
+    timestamps: BTreeMap<String, Slots<Arc<Timestamp>>>,
+}
+
+impl Replica {
+    /// Begins with a charter and nothing else.
+    pub fn new(charter: Arc<SignedCharter>) -> Self {
+        let mut replica = Self {
+            witnessing: witnessing(charter.charter()),
+            charters: vec![charter],
+            bound: Arc::default(),
+            registers: BTreeMap::new(),
+            bodies: Bodies::default(),
+            views: BTreeMap::new(),
+            timestamps: BTreeMap::new(),
+        };
+        replica.rebind();
+        replica
+    }
+
+    /// Returns the charters held, oldest first: the one pinned, and each that followed.
+    pub fn charters(&self) -> &[Arc<SignedCharter>] {
+        &self.charters
+    }
+
+    /// Returns the charter in force.
+    pub fn charter(&self) -> &Charter {
+        self.charters.last().expect("a replica begins with a charter").charter()
+    }
+
+    /// Authenticates the charter after the one in force.
+    pub fn next_charter(&self, note: &[u8]) -> Result<SignedCharter, CharterError> {
+        SignedCharter::authenticate_next(Note::parse(note)?, self.charter())
+    }
+
+    /// True when this very charter is held.
+    pub fn holds_charter(&self, note: &[u8]) -> bool {
+        Note::parse(note).is_ok_and(|note| self.charters.iter().any(|c| c.note().text() == note.text()))
+    }
+
+    /// Takes the next charter, and judges every register by its witnesses.
+    pub fn push_charter(&mut self, charter: Arc<SignedCharter>) {
+        self.witnessing = witnessing(charter.charter());
+        self.charters.push(charter);
+        for register in self.registers.values_mut() {
+            Arc::make_mut(register).set_witnessing(self.witnessing.clone());
+        }
+        self.rebind();
+    }
+
+    /// Returns the witnesses in force.
+    pub fn witnesses(&self) -> &WitnessSet {
+        self.charter().witnesses()
+    }
+
+    /// Returns the quorum policy in force.
+    pub fn quorum(&self) -> &Quorum {
+        &self.witnessing.quorum
+    }
+
+    /// Returns the names of the witnesses that replay entries before they cosign.
+    pub fn admitting(&self) -> &BTreeSet<String> {
+        &self.witnessing.admitting
+    }
+
+    /// Returns the registers that the charter or a trust edge names.
+    pub fn bound(&self) -> &BTreeMap<String, Bound> {
+        &self.bound
+    }
+
+    /// Returns the registers held, by origin.
+    pub fn registers(&self) -> &BTreeMap<String, Arc<Register>> {
+        &self.registers
+    }
+
+    /// Returns one register.
+    pub fn register(&self, origin: &str) -> Option<&Arc<Register>> {
+        self.registers.get(origin)
+    }
+
+    /// Returns a register to offer a head to: the one held, or an empty one if it is bound.
+    pub fn candidate(&self, origin: &str) -> Option<Register> {
+        let bound = self.bound.get(origin)?;
+        let empty = || Register::new(origin, &bound.keys, self.witnessing.clone());
+        Some(self.registers.get(origin).map_or_else(empty, |register| Register::clone(register)))
+    }
+
+    /// Puts a register in place of the one held. True when a register came to be bound or unbound by it.
+    pub fn install(&mut self, register: Register) -> bool {
+        self.registers.insert(register.origin().to_owned(), Arc::new(register));
+        self.rebind()
+    }
+
+    /// Returns the bodies held.
+    pub fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
+    /// Returns the bodies held, to add to.
+    pub fn bodies_mut(&mut self) -> &mut Bodies {
+        &mut self.bodies
+    }
+
+    /// Returns views by witness.
+    pub fn views(&self) -> &BTreeMap<String, Slots<Arc<HeldView>>> {
+        &self.views
+    }
+
+    /// Returns publishers' timestamps by origin.
+    pub fn timestamps(&self) -> &BTreeMap<String, Slots<Arc<Timestamp>>> {
+        &self.timestamps
+    }
+
+    /// Takes a view if it is newer than the one held of that witness.
+    pub fn offer_view(&mut self, view: Arc<HeldView>, now: u64) -> bool {
+        let horizon = self.horizon(now);
+        self.views.entry(view.view().witness.clone()).or_default().offer(view, horizon, |v| v.view().time)
+    }
+
+    /// Takes a publisher's timestamp if it is newer than the one held and its head lies on our chain.
+    pub fn offer_timestamp(&mut self, timestamp: Arc<Timestamp>, now: u64) -> bool {
+        let checkpoint = timestamp.checkpoint();
+        let on_chain = self
+            .registers
+            .get(&checkpoint.origin)
+            .is_some_and(|register| register.root_at(checkpoint.size) == Some(checkpoint.root));
+        let horizon = self.horizon(now);
+        let origin = checkpoint.origin.clone();
+        on_chain && self.timestamps.entry(origin).or_default().offer(timestamp, horizon, |t| t.time())
+    }
+
+    /// Returns the latest time that a statement may name and still count: five minutes after the later of the clock
+    /// and its bound.
+    pub fn horizon(&self, now: u64) -> u64 {
+        now.max(self.clock_bound().unwrap_or(0)).saturating_add(limits::STATEMENT_AHEAD_MAX_S)
+    }
+
+    /// Returns the clock bound: the quorum time over the newest statement of each admitting witness, also of those from
+    /// the future.
+    pub fn clock_bound(&self) -> Option<u64> {
+        let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+        let views =
+            self.views.iter().flat_map(|(witness, slots)| slots.iter().map(move |v| (witness.as_str(), v.view().time)));
+        let stands = self.registers.values().flat_map(|r| r.stands_from(0).chain(r.stands_other()));
+        let cosignatures = stands.flat_map(|stand| stand.cosignatures()).map(|c| (c.witness(), c.time()));
+        for (witness, time) in views.chain(cosignatures) {
+            let held = newest.entry(witness).or_insert(time);
+            *held = time.max(*held);
+        }
+        let admitting = self.admitting();
+        self.quorum().time(|name| admitting.contains(name).then(|| newest.get(name).copied()).flatten())
+    }
+
+    /// Returns the keys to check a message about this register by; `None` when it is not bound.
+    pub fn keys_for(&self, origin: &str) -> Option<Keys> {
+        let own = self.bound.get(origin)?.keys.clone();
+        let witnesses = self.quorum().witnesses().iter().map(|(n, k)| (n.clone(), k.clone())).collect();
+        Some(Keys { own, witnesses })
+    }
+
+    /// Returns the frontier: what this node holds of every bound register.
+    pub fn frontier(&self) -> FrontierTrie {
+        FrontierTrie::new(self.bound.keys().filter_map(|origin| self.frontier_leaf(origin)))
+    }
+
+    /// Returns the root of a place of the frontier.
+    pub fn frontier_root(&self, prefix: &Prefix) -> Digest {
+        self.frontier().root(prefix)
+    }
+
+    fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
+        let register = self.registers.get(origin)?;
+        let published = self.timestamps.get(origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
+        Some(FrontierLeaf {
+            origin: origin.to_owned(),
+            newest: register.size_newest(),
+            root: register.root_at(register.size_newest())?,
+            witnessed: register.size_witnessed(),
+            fork: register.fork_proof().map(|proof| proof.digest()),
+            published,
+        })
+    }
+
+    /// Returns the digests of bodies that registers need and that are not held.
+    pub fn bodies_missing(&self) -> BTreeSet<Digest> {
+        let needed = self.registers.values().flat_map(|r| r.bodies_needed());
+        needed.filter(|digest| !self.bodies.contains(digest)).collect()
+    }
+
+    /// Drops bodies that no register needs. Returns how many went.
+    pub fn drop_unneeded_bodies(&mut self) -> usize {
+        let needed: BTreeSet<Digest> = self.registers.values().flat_map(|r| r.bodies_needed()).collect();
+        let gone: Vec<Digest> = self.bodies.iter().map(|r| r.digest()).filter(|d| !needed.contains(d)).collect();
+        gone.iter().for_each(|digest| self.bodies.remove(digest));
+        gone.len()
+    }
+
+    /// Finds the registers that count, breadth first from the anchors: where two edges bind one origin, the one nearest
+    /// to the charter decides under which keys it is replicated. (A verifier looks at the keys of its own path again.)
+    /// True when the set changed.
+    pub fn rebind(&mut self) -> bool {
+        let (_, bound) = self.search();
+        let changed = *self.bound != bound;
+        if changed {
+            for (origin, bound) in &bound {
+                if let Some(register) = self.registers.get_mut(origin)
+                    && register.keys() != bound.keys
+                {
+                    Arc::make_mut(register).bind(&bound.keys);
+                }
+            }
+            self.bound = Arc::new(bound);
+        }
+        changed
+    }
+
+    fn search(&self) -> (Vec<String>, BTreeMap<String, Bound>) {
+        let mut order = Vec::new();
+        let mut bound: BTreeMap<String, Bound> = BTreeMap::new();
+        let mut queue: VecDeque<Bound> = self
+            .charter()
+            .anchors()
+            .iter()
+            .filter_map(|anchor| Bound::read(&anchor.authority, &anchor.register))
+            .collect();
+        while let Some(next) = queue.pop_front() {
+            let origin = next.binding.origin.clone();
+            if bound.contains_key(&origin) || bound.len() >= limits::REGISTERS_MAX {
+                continue;
+            }
+            if let Some(register) = self.registers.get(&origin) {
+                queue.extend(self.edges(register));
+            }
+            order.push(origin.clone());
+            bound.insert(origin, next);
+        }
+        (order, bound)
+    }
+
+    /// Returns the origins of bound registers in the order in which they name each other: anchors first.
+    pub fn binding_order(&self) -> Vec<String> {
+        self.search().0
+    }
+
+    /// The registers that trust entries of this register bind: at W first, then in what is pending, so that a register
+    /// is replicated before its binding is witnessed.
+    fn edges(&self, register: &Register) -> impl Iterator<Item = Bound> {
+        let witnessed = register.state_witnessed().iter().map(|(key, digest)| (key, *digest));
+        let pending = register
+            .pending()
+            .flat_map(|entry| entry.changes())
+            .filter_map(|change| Some((change.key.as_str().as_bytes(), change.digest?)));
+        witnessed.chain(pending).filter(|(key, _)| key.starts_with(b"trust/")).filter_map(|(_, digest)| {
+            let entry = self.bodies.get(&digest)?.trust_entry().ok()?;
+            Bound::read(&entry.entity, entry.terms.register.as_ref()?)
+        })
+    }
+}
+
+fn witnessing(charter: &Charter) -> Arc<Witnessing> {
+    let witnesses = charter.witnesses();
+    let admitting = witnesses.kinds().keys().filter(|name| witnesses.is_admitting(name)).cloned().collect();
+    Arc::new(Witnessing { quorum: witnesses.quorum().clone(), admitting })
+}

@@ -1,0 +1,146 @@
+//! Answers to requests: a pure function of what is held.
+
+use bytes::Bytes;
+
+use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
+use crate::digest::Digest;
+use crate::limits;
+use crate::register::state::{Register, Stand};
+use crate::replica::Replica;
+use crate::status::delta::Delta;
+
+/// Answers one request.
+pub fn answer(replica: &Replica, request: &Request) -> Response {
+    let found = match request {
+        Request::Frontier { prefix, root } => {
+            let charter = replica.charter();
+            let kept = replica
+                .views()
+                .iter()
+                .filter_map(|(witness, slots)| slots.kept.as_ref().map(|held| (witness.clone(), held.view().time)));
+            Some(Response::Frontier {
+                charter: charter.version(),
+                charter_digest: charter.digest(),
+                views: kept.collect(),
+                node: replica.frontier().node(prefix, root),
+            })
+        }
+        Request::Entries { origin, first } => entries(replica, origin, *first),
+        Request::Body { digest, offset, base } => body(replica, digest, *offset, base.as_ref()),
+        Request::View { witness } => {
+            let held = replica.views().get(witness.as_str()).and_then(|slots| slots.kept.as_ref());
+            held.map(|held| Response::View(Bytes::from(held.whole_message().encode())))
+        }
+        Request::Fork { origin } => fork(replica, origin),
+        Request::Charter { version } => {
+            let held = replica.charters().iter().find(|c| c.charter().version() == *version);
+            held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
+        }
+    };
+    found.unwrap_or(Response::NotHeld)
+}
+
+fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
+    let register = replica.register(origin)?;
+    let stand = register.newest_stand()?;
+    let size = stand.head().checkpoint().size;
+    let mut newest = bare_message(stand);
+    newest.first = first.min(size);
+    newest.entries = step(register.entries(newest.first, size).map(|e| e.bytes().clone()));
+    let witnessed = register.size_witnessed();
+    let witnessed = (witnessed != size && witnessed > 0)
+        .then(|| register.witnessed_stand().map(|stand| Box::new(bare_message(stand))))
+        .flatten();
+    let timestamp = replica.timestamps().get(origin).and_then(|slots| slots.kept.as_ref());
+    let timestamp = timestamp.map(|t| (t.checkpoint().clone(), t.signed().clone()));
+    Some(Response::Entries { newest: Box::new(newest), witnessed, timestamp })
+}
+
+/// As many as one response carries; always one, so that there is progress.
+fn step(entries: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
+    let mut size = 0;
+    entries
+        .take(limits::MESSAGE_ENTRIES_MAX)
+        .take_while(|entry| {
+            let fits = size == 0 || size + entry.len() <= limits::STEP_SIZE_MAX;
+            size += entry.len();
+            fits
+        })
+        .collect()
+}
+
+fn body(replica: &Replica, digest: &Digest, offset: u64, base: Option<&Digest>) -> Option<Response> {
+    let record = replica.bodies().get(digest)?;
+    let delta = base
+        .and_then(|base| Delta::between(replica.bodies().get(base)?, record))
+        .map(|delta| Bytes::from(delta.encode()))
+        .filter(|delta| delta.len() < record.body().len());
+    let is_delta = delta.is_some();
+    let whole = delta.unwrap_or_else(|| record.body().clone());
+    let from = usize::try_from(offset).ok().filter(|from| *from <= whole.len())?;
+    let to = from.saturating_add(limits::STEP_SIZE_MAX).min(whole.len());
+    Some(Response::Body { total: whole.len() as u64, is_delta, piece: whole.slice(from..to) })
+}
+
+fn fork(replica: &Replica, origin: &str) -> Option<Response> {
+    let register = replica.register(origin)?;
+    let proof = Bytes::from(register.fork_proof()?.encode());
+    let other = register.stands_other().last().and_then(|stand| {
+        let mut message = bare_message(stand);
+        message.first = register.fork_point()?;
+        message.entries = step(register.entries_other().map(|e| e.bytes().clone()));
+        Some(Box::new(message))
+    });
+    Some(Response::Fork { proof, other })
+}
+
+/// Returns a head with its signatures and cosignatures, and no entries.
+pub(crate) fn bare_message(stand: &Stand) -> HeadMessage {
+    let head = stand.head();
+    HeadMessage {
+        checkpoint: head.checkpoint().clone(),
+        own: head
+            .note()
+            .signatures()
+            .iter()
+            .filter(|s| s.name == head.checkpoint().origin)
+            .map(Signed::from_line)
+            .collect(),
+        cosignatures: stand.cosignatures().map(|c| Signed::from_line(c.line())).collect(),
+        first: head.checkpoint().size,
+        entries: Vec::new(),
+        bodies: Vec::new(),
+    }
+}
+
+/// Returns the head at `size` with as many of its latest entries, and then of their bodies, as `payload_max` bytes hold.
+/// A status list travels as a delta where the one before it is held.
+pub fn head_message(replica: &Replica, register: &Register, size: u64, payload_max: usize) -> Option<HeadMessage> {
+    let mut message = bare_message(register.stand(size)?);
+    let mut room = payload_max;
+    while let Some(entry) = message.first.checked_sub(1).and_then(|number| register.entry(number)) {
+        match room.checked_sub(entry.bytes().len()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        message.entries.insert(0, entry.bytes().clone());
+        message.first -= 1;
+    }
+    let carried: Vec<_> = register.entries(message.first, size).cloned().collect();
+    let before = register.state_at(message.first);
+    for change in carried.iter().flat_map(|entry| entry.changes()) {
+        let Some(record) = change.digest.as_ref().and_then(|digest| replica.bodies().get(digest)) else { continue };
+        let base = before.as_ref().and_then(|state| state.get(change.key.as_str().as_bytes()));
+        let delta = base.and_then(|base| Delta::between(replica.bodies().get(&base)?, record));
+        let item = match delta.map(|d| d.encode()) {
+            Some(delta) if delta.len() < record.body().len() => BodyItem::Delta(Bytes::from(delta)),
+            _ => BodyItem::Whole(record.body().clone()),
+        };
+        let (BodyItem::Whole(bytes) | BodyItem::Delta(bytes)) = &item;
+        if let Some(left) = room.checked_sub(bytes.len()) {
+            room = left;
+            message.bodies.push(item);
+        }
+    }
+    Some(message)
+}

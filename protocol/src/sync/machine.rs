@@ -1,0 +1,887 @@
+//! The one replication machine: `handle(event, now) → outputs`.
+//!
+//! # Order of calls
+//! [`Machine::new`] with a charter; [`Machine::restore`] for every durable record, oldest first; [`Machine::started`]
+//! once; then [`Machine::handle`] for every event. The caller carries out the outputs: a [`Output::Check`] comes back as
+//! [`Event::Checked`], a [`Output::Persist`] as [`Event::Persisted`] or [`Event::PersistFailed`]. The machine decides
+//! everything, and does nothing.
+//!
+//! # Durable before published
+//! A change to a register is made on a clone. The clone, and all that follows from it (answers, cosignatures, gossip),
+//! is parked under the ticket of its `Persist`, and only `Persisted(ticket)` puts it in place. Changes to one register
+//! wait for each other; registers do not. That is invariant 5, in one place.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
+use super::message::{ForkMessage, HeadMessage, Request, Response, Signed, StatementMessage};
+use super::peers::Peers;
+use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
+use crate::charter::SignedCharter;
+use crate::limits;
+use crate::log::cosignature::Cosignature;
+use crate::register::admission::Admission;
+use crate::register::body::Record;
+use crate::register::fork::ForkProof;
+use crate::register::state::Register;
+use crate::replica::Replica;
+
+/// Where a change came from, and who waits for its end.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// A gossip message that waits for its verdict.
+    Gossip(Gossip),
+    /// A response of a peer.
+    Sync(Peer),
+    /// A part of a submission.
+    Local(u64),
+}
+
+impl Source {
+    fn peer(&self) -> Option<Peer> {
+        match self {
+            Self::Gossip(gossip) => Some(gossip.peer.clone()),
+            Self::Sync(peer) => Some(peer.clone()),
+            Self::Local(_) => None,
+        }
+    }
+}
+
+/// A change of one register that waits for its turn.
+enum Change {
+    Head(Box<CheckedHead>, Source),
+    Statements(CheckedStatements, Source),
+    Fork(ForkProof, Source),
+    /// A cosignature of our own whose promise is durable.
+    Promised(Cosignature),
+}
+
+/// What is done when a ticket is persisted.
+enum Parked {
+    Register { register: Box<Register>, bodies: Vec<Arc<Record>>, timestamps: Vec<Timestamp>, source: Source },
+    Bodies { bodies: Vec<Arc<Record>>, source: Source },
+    Promise { cosignature: Cosignature },
+    Publish { message: StatementMessage, timestamp: Option<Timestamp>, view: Option<super::duties::OwnView> },
+    Charter { charter: Arc<SignedCharter>, source: Source },
+}
+
+/// A submission under way: one part at a time, for a later part may need an earlier one.
+struct Underway {
+    parts: VecDeque<Part>,
+    first_error: Option<SubmitError>,
+    changed: usize,
+}
+
+enum Part {
+    Charter(Bytes),
+    Head(Box<HeadMessage>),
+    Statement(StatementMessage),
+    Fork(ForkMessage),
+    Bodies(Vec<Bytes>),
+}
+
+/// The replication machine of one node.
+pub struct Machine {
+    replica: Replica,
+    duties: Duties,
+    pub(super) peers: Peers,
+    next_ticket: u64,
+    checks: BTreeMap<u64, Source>,
+    parked: BTreeMap<u64, (Option<String>, Parked)>,
+    busy: BTreeMap<String, VecDeque<Change>>,
+    early: BTreeMap<String, Vec<Cosignature>>,
+    submissions: BTreeMap<u64, Underway>,
+    pub(super) outputs: Vec<Output>,
+    now_ms: u64,
+}
+
+impl Machine {
+    /// Makes a machine that holds a charter and nothing else.
+    pub fn new(charter: Arc<SignedCharter>, duties: Duties, pace: super::Pace) -> Self {
+        Self {
+            replica: Replica::new(charter),
+            duties,
+            peers: Peers::new(pace),
+            next_ticket: 1,
+            checks: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            early: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+            outputs: Vec::new(),
+            now_ms: 0,
+        }
+    }
+
+    /// Returns what is held.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Takes back one durable record, in the order in which they were persisted. What does not hold any more (a key has
+    /// been withdrawn since) is passed over: it is evidence, not state.
+    pub fn restore(&mut self, durable: &Durable) {
+        match durable {
+            Durable::Body(body) => self.replica.bodies_mut().insert(Arc::new(Record::new(body.clone()))),
+            Durable::Batch(message) => {
+                if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
+                    self.restore_head(message);
+                }
+            }
+            Durable::Statement(message) | Durable::Promise(message) => {
+                if let Ok(StatementMessage::Cosignatures(checkpoint, signed)) = StatementMessage::decode(message) {
+                    if matches!(durable, Durable::Promise(_)) {
+                        self.duties.restore_promise(&checkpoint);
+                    }
+                    self.restore_statements(checkpoint, signed);
+                } else if let Ok(StatementMessage::View(view)) = StatementMessage::decode(message) {
+                    self.duties.restore_view(&view);
+                }
+            }
+            Durable::Fork(message) => {
+                let Ok(message) = ForkMessage::decode(message) else { return };
+                let Some(mut register) = self.replica.candidate(&message.origin) else { return };
+                if let Ok(proof) = ForkProof::parse(&message.proof)
+                    && register.add_fork_proof(proof).is_ok()
+                {
+                    self.replica.install(register);
+                }
+            }
+            Durable::Charter(note) => {
+                if let Ok(next) = self.replica.next_charter(note) {
+                    self.replica.push_charter(Arc::new(next));
+                }
+            }
+        }
+    }
+
+    fn restore_head(&mut self, message: HeadMessage) {
+        let origin = message.checkpoint.origin.clone();
+        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+            return;
+        };
+        let Ok(Checked::Head(head)) = (Job::Head { message, keys, bases: Vec::new() }).run() else { return };
+        let CheckedHead { head, cosignatures, timestamps, first, entries, .. } = *head;
+        register.admit(head, cosignatures, first, &entries);
+        self.replica.install(register);
+        for timestamp in timestamps {
+            self.replica.offer_timestamp(Arc::new(timestamp), u64::MAX / 2);
+        }
+    }
+
+    fn restore_statements(&mut self, checkpoint: crate::log::checkpoint::Checkpoint, signed: Vec<Signed>) {
+        let origin = checkpoint.origin.clone();
+        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+            return;
+        };
+        let Ok(Checked::Statements(_, found)) = (Job::Statements { checkpoint, signed, keys }).run() else { return };
+        for cosignature in found.cosignatures {
+            register.add_cosignature(cosignature);
+        }
+        self.replica.install(register);
+        for timestamp in found.timestamps {
+            self.replica.offer_timestamp(Arc::new(timestamp), u64::MAX / 2);
+        }
+    }
+
+    /// Takes back views from a snapshot file, after everything durable: they count like any statement.
+    pub fn restore_view(&mut self, view: Arc<HeldView>, now_ms: u64) {
+        self.replica.offer_view(view, now_ms / 1000);
+    }
+
+    /// Begins: whatever our duties left open is done now.
+    pub fn started(&mut self, now_ms: u64) -> Vec<Output> {
+        self.now_ms = now_ms;
+        self.replica.drop_unneeded_bodies();
+        let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
+        for origin in origins {
+            self.consider_cosigning(&origin);
+        }
+        self.outputs.push(Output::Changed);
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Handles one event at `now_ms` (POSIX milliseconds). Returns what is to be done.
+    pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Output> {
+        self.now_ms = now_ms;
+        match event {
+            Event::Connected(peer) => self.peers.connected(&peer),
+            Event::Disconnected(peer) => self.peers.disconnected(&peer),
+            Event::Gossip(gossip, data) => self.gossiped(gossip, &data),
+            Event::Request { peer, ticket, data } => self.requested(&peer, ticket, &data),
+            Event::Response { peer, ticket, result } => self.responded(&peer, ticket, result),
+            Event::Checked(ticket, result) => self.checked(ticket, result.map(|c| *c)),
+            Event::Persisted(ticket) => self.persisted(ticket),
+            Event::PersistFailed(ticket, reason) => self.persist_failed(ticket, &reason),
+            Event::Submit(ticket, submission) => self.submitted(ticket, submission),
+            Event::Tick { entropy } => self.ticked(entropy),
+        }
+        self.send_requests();
+        std::mem::take(&mut self.outputs)
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now_ms / 1000
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    // ---- gossip ----------------------------------------------------------------------------------------------------
+
+    fn gossiped(&mut self, gossip: Gossip, data: &[u8]) {
+        let job = match gossip.topic {
+            Topic::Heads => HeadMessage::decode(data, limits::GOSSIP_SIZE_MAX).map(|m| self.head_job(m)),
+            Topic::Statements => StatementMessage::decode(data).map(|m| self.statement_job(m)),
+            Topic::Forks => ForkMessage::decode(data).map(|m| self.fork_job(m)),
+        };
+        match job {
+            Err(error) => self.judge(&Source::Gossip(gossip), Err(&Fault::Message(error))),
+            // Of a register that nobody binds here: perhaps we are behind, so nobody is at fault.
+            Ok(None) => self.outputs.push(Output::Judge(gossip, Verdict::Ignore)),
+            Ok(Some(job)) => self.check(job, Source::Gossip(gossip)),
+        }
+    }
+
+    /// The one place that maps what became of a message to what becomes of its sender.
+    fn judge(&mut self, source: &Source, result: Result<bool, &Fault>) {
+        let Source::Gossip(gossip) = source else { return };
+        let verdict = match result {
+            Ok(true) => Verdict::Accept,
+            Ok(false) => Verdict::Ignore,
+            Err(fault) if fault.is_the_senders() => Verdict::Reject,
+            Err(_) => Verdict::Ignore,
+        };
+        if verdict == Verdict::Reject {
+            let reason = result.err().map(ToString::to_string).unwrap_or_default();
+            self.outputs.push(Output::Notice(Notice::Refused { peer: gossip.peer.clone(), reason }));
+        }
+        self.outputs.push(Output::Judge(gossip.clone(), verdict));
+    }
+
+    fn head_job(&self, message: HeadMessage) -> Option<Job> {
+        let origin = &message.checkpoint.origin;
+        let keys = self.replica.keys_for(origin)?;
+        // Deltas rest on a body that the newest entries still name.
+        let bases = self.replica.register(origin).map(|r| r.bodies_needed()).into_iter().flatten();
+        let has_delta = message.bodies.iter().any(|b| matches!(b, super::message::BodyItem::Delta(_)));
+        let bases =
+            if has_delta { bases.filter_map(|d| self.replica.bodies().get(&d).cloned()).collect() } else { Vec::new() };
+        Some(Job::Head { message, keys, bases })
+    }
+
+    fn statement_job(&self, message: StatementMessage) -> Option<Job> {
+        match message {
+            StatementMessage::Cosignatures(checkpoint, signed) => {
+                let keys = self.replica.keys_for(&checkpoint.origin)?;
+                Some(Job::Statements { checkpoint, signed, keys })
+            }
+            StatementMessage::View(message) => Some(self.view_job(message)),
+        }
+    }
+
+    fn view_job(&self, message: Bytes) -> Job {
+        Job::View {
+            message,
+            network: self.replica.charter().network_id(),
+            witnesses: Box::new(self.replica.witnesses().clone()),
+            held: self.replica.views().values().flat_map(|slots| slots.iter().cloned()).collect(),
+        }
+    }
+
+    fn fork_job(&self, message: ForkMessage) -> Option<Job> {
+        let keys = self.replica.keys_for(&message.origin)?.own;
+        Some(Job::Fork { origin: message.origin, proof: message.proof, keys })
+    }
+
+    fn check(&mut self, job: Job, source: Source) {
+        if self.checks.len() >= limits::CHECKS_MAX {
+            // Our own limit: nobody's fault, and synchronisation brings it again.
+            self.judge(&source, Ok(false));
+            self.part_done(&source, Err(SubmitError::Busy));
+            return;
+        }
+        let ticket = self.ticket();
+        self.checks.insert(ticket, source);
+        self.outputs.push(Output::Check(ticket, Box::new(job)));
+    }
+
+    fn checked(&mut self, ticket: u64, result: Result<Checked, Fault>) {
+        let Some(source) = self.checks.remove(&ticket) else { return };
+        match result {
+            Err(fault) => {
+                self.judge(&source, Err(&fault));
+                self.part_done(&source, Err(SubmitError::Fault(fault)));
+            }
+            Ok(Checked::Head(head)) => {
+                let origin = head.head.checkpoint().origin.clone();
+                self.change(origin, Change::Head(head, source));
+            }
+            Ok(Checked::Statements(checkpoint, found)) => {
+                self.change(checkpoint.origin, Change::Statements(found, source));
+            }
+            Ok(Checked::Fork(origin, proof)) => self.change(origin, Change::Fork(proof, source)),
+            Ok(Checked::View(view)) => self.view_checked(view, &source),
+        }
+    }
+
+    fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
+        if let Some(peer) = source.peer() {
+            for (origin, leaf) in view.frontier.iter() {
+                if self.replica.register(origin).is_some_and(|r| r.size_newest() < leaf.size) {
+                    self.peers.want_entries(&peer, &self.replica, origin);
+                }
+            }
+        }
+        let newer = self.replica.offer_view(view, self.now());
+        if newer {
+            self.outputs.push(Output::Changed);
+        }
+        self.judge(source, Ok(newer));
+        self.part_done(source, Ok(newer));
+    }
+
+    // ---- changes of one register -----------------------------------------------------------------------------------
+
+    fn change(&mut self, origin: String, change: Change) {
+        if let Some(queue) = self.busy.get_mut(&origin) {
+            if queue.len() < limits::CHANGES_QUEUED_MAX {
+                queue.push_back(change);
+            } else if let Change::Head(_, source) | Change::Statements(_, source) | Change::Fork(_, source) = change {
+                self.judge(&source, Ok(false));
+                self.part_done(&source, Err(SubmitError::Busy));
+            }
+            return;
+        }
+        let Some(register) = self.replica.candidate(&origin) else {
+            if let Change::Head(_, source) | Change::Statements(_, source) | Change::Fork(_, source) = change {
+                self.judge(&source, Ok(false));
+                self.part_done(&source, Err(SubmitError::Unbound(origin)));
+            }
+            return;
+        };
+        match change {
+            Change::Head(head, source) => self.offer_head(register, *head, source),
+            Change::Statements(found, source) => self.offer_statements(register, found, source),
+            Change::Fork(proof, source) => self.offer_fork(register, proof, source),
+            Change::Promised(cosignature) => {
+                let message = StatementMessage::Cosignatures(
+                    cosignature.checkpoint().clone(),
+                    vec![Signed::from_line(cosignature.line())],
+                );
+                self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
+                let mut register = register;
+                register.add_cosignature(cosignature);
+                self.replace(register);
+            }
+        }
+    }
+
+    fn offer_head(&mut self, mut register: Register, checked: CheckedHead, source: Source) {
+        let CheckedHead { head, mut cosignatures, timestamps, first, entries, bodies } = checked;
+        let origin = register.origin().to_owned();
+        let before = register.clone();
+        if let Some(early) = self.early.get(&origin) {
+            cosignatures.extend(early.iter().filter(|c| c.checkpoint() == head.checkpoint()).cloned());
+        }
+        let sizes = (head.checkpoint().size, first);
+        let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
+        let admission = register.admit(head, cosignatures, first, &entries);
+        let changed = fingerprint(&register) != fingerprint(&before);
+        if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
+            // Either we are behind, or the two of us are on two branches: ask for enough to find out.
+            if let Some(peer) = source.peer() {
+                let from_start = admission != Admission::Gap;
+                self.peers.want_entries_from(&peer, &origin, if from_start { 0 } else { before.size_newest() });
+            }
+        }
+        if let Admission::Frozen(_) = &admission {
+            self.outputs.push(Output::Notice(Notice::Frozen { origin: origin.clone(), size: register.size_newest() }));
+        }
+        if !changed {
+            self.judge(&source, Ok(false));
+            let result = match admission {
+                Admission::Known | Admission::Older => Ok(false),
+                other => Err(SubmitError::NotAdmitted { origin: origin.clone(), size: sizes.0, admission: other }),
+            };
+            self.offer_timestamps(timestamps);
+            self.part_done(&source, result);
+            return;
+        }
+        // Signature and consistency hold: others may have it now, before our own disk has.
+        self.judge(&source, Ok(true));
+        let needed = register.bodies_needed();
+        let bodies: Vec<_> = bodies
+            .into_iter()
+            .filter(|b| needed.contains(&b.digest()) && !self.replica.bodies().contains(&b.digest()))
+            .collect();
+        let mut frames: Vec<Durable> = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
+        frames.push(Durable::Batch(Bytes::from(batch.encode())));
+        if !before.is_forked()
+            && let Some(proof) = register.fork_proof()
+        {
+            frames.push(Durable::Fork(fork_bytes(&origin, proof)));
+        }
+        self.park(Some(origin), frames, Parked::Register { register: Box::new(register), bodies, timestamps, source });
+    }
+
+    fn offer_statements(&mut self, mut register: Register, found: CheckedStatements, source: Source) {
+        let origin = register.origin().to_owned();
+        let mut frames = Vec::new();
+        for cosignature in found.cosignatures {
+            let checkpoint = cosignature.checkpoint().clone();
+            let signed = vec![Signed::from_line(cosignature.line())];
+            if checkpoint.size > register.size_newest() {
+                self.keep_early(&origin, cosignature);
+                if let Some(peer) = source.peer() {
+                    self.peers.want_entries(&peer, &self.replica, &origin);
+                }
+            } else if register.add_cosignature(cosignature) {
+                let message = StatementMessage::Cosignatures(checkpoint, signed);
+                frames.push(Durable::Statement(Bytes::from(message.encode())));
+            }
+        }
+        let fresh_timestamps = self.offer_timestamps(found.timestamps);
+        if frames.is_empty() {
+            self.judge(&source, Ok(fresh_timestamps));
+            self.part_done(&source, Ok(fresh_timestamps));
+            return;
+        }
+        self.judge(&source, Ok(true));
+        let register = Box::new(register);
+        let parked = Parked::Register { register, bodies: Vec::new(), timestamps: Vec::new(), source };
+        self.park(Some(origin), frames, parked);
+    }
+
+    /// Keeps cosignatures that came before their head; as many as a charter has witnesses.
+    fn keep_early(&mut self, origin: &str, cosignature: Cosignature) {
+        let early = self.early.entry(origin.to_owned()).or_default();
+        early.retain(|c| c.witness() != cosignature.witness() || c.time() > cosignature.time());
+        if early.len() < limits::NOTE_SIGNATURES_MAX {
+            early.push(cosignature);
+        }
+    }
+
+    fn offer_timestamps(&mut self, timestamps: Vec<Timestamp>) -> bool {
+        let mut fresh = false;
+        for timestamp in timestamps {
+            fresh |= self.replica.offer_timestamp(Arc::new(timestamp), self.now());
+        }
+        if fresh {
+            self.outputs.push(Output::Changed);
+        }
+        fresh
+    }
+
+    fn offer_fork(&mut self, mut register: Register, proof: ForkProof, source: Source) {
+        if register.is_forked() {
+            self.judge(&source, Ok(false));
+            self.part_done(&source, Ok(false));
+            return;
+        }
+        let origin = register.origin().to_owned();
+        let frames = vec![Durable::Fork(fork_bytes(&origin, &proof))];
+        if let Err(error) = register.add_fork_proof(proof.clone()) {
+            self.judge(&source, Err(&Fault::Fork(error)));
+            self.part_done(&source, Err(SubmitError::Fault(Fault::Fork(error))));
+            return;
+        }
+        self.judge(&source, Ok(true));
+        let register = Box::new(register);
+        let parked = Parked::Register { register, bodies: Vec::new(), timestamps: Vec::new(), source };
+        self.park(Some(origin), frames, parked);
+    }
+
+    // ---- durable, then published -----------------------------------------------------------------------------------
+
+    fn park(&mut self, origin: Option<String>, frames: Vec<Durable>, parked: Parked) {
+        let ticket = self.ticket();
+        if let Some(origin) = &origin {
+            self.busy.entry(origin.clone()).or_default();
+        }
+        self.parked.insert(ticket, (origin, parked));
+        self.outputs.push(Output::Persist(ticket, frames));
+    }
+
+    fn persisted(&mut self, ticket: u64) {
+        let Some((origin, parked)) = self.parked.remove(&ticket) else { return };
+        let queue = origin.as_ref().and_then(|o| self.busy.remove(o));
+        match parked {
+            Parked::Register { register, bodies, timestamps, source } => {
+                bodies.into_iter().for_each(|body| self.replica.bodies_mut().insert(body));
+                self.installed(*register, timestamps, &source);
+            }
+            Parked::Bodies { bodies, source } => {
+                bodies.into_iter().for_each(|body| self.replica.bodies_mut().insert(body));
+                self.bodies_came(&source);
+            }
+            Parked::Promise { cosignature } => {
+                self.change(cosignature.checkpoint().origin.clone(), Change::Promised(cosignature));
+            }
+            Parked::Publish { message, timestamp, view } => {
+                if let Some(timestamp) = timestamp {
+                    self.replica.offer_timestamp(Arc::new(timestamp), self.now());
+                }
+                if let Some(view) = view {
+                    let held = self.duties.view_is_durable(view);
+                    self.replica.offer_view(held, self.now());
+                }
+                self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
+                self.outputs.push(Output::Changed);
+            }
+            Parked::Charter { charter, source } => {
+                let version = charter.charter().version();
+                self.replica.push_charter(charter);
+                self.outputs.push(Output::Notice(Notice::Charter { version }));
+                self.outputs.push(Output::Changed);
+                self.peers.ask_everybody(&self.replica);
+                self.part_done(&source, Ok(true));
+            }
+        }
+        if let (Some(origin), Some(queue)) = (origin, queue) {
+            for change in queue {
+                self.change(origin.clone(), change);
+            }
+        }
+    }
+
+    fn persist_failed(&mut self, ticket: u64, reason: &str) {
+        let Some((origin, parked)) = self.parked.remove(&ticket) else { return };
+        let queue = origin.as_ref().and_then(|o| self.busy.remove(o));
+        self.outputs.push(Output::Notice(Notice::NotDurable { reason: reason.to_owned() }));
+        match parked {
+            Parked::Register { source, .. } | Parked::Bodies { source, .. } | Parked::Charter { source, .. } => {
+                self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
+            }
+            // Neither was given away: it is tried again at the next tick.
+            Parked::Promise { cosignature } => self.duties.forget_promise(cosignature.checkpoint()),
+            Parked::Publish { .. } => {}
+        }
+        for change in queue.into_iter().flatten() {
+            if let Some(origin) = &origin {
+                self.change(origin.clone(), change);
+            }
+        }
+    }
+
+    fn installed(&mut self, register: Register, timestamps: Vec<Timestamp>, source: &Source) {
+        let origin = register.origin().to_owned();
+        let moved = self.replace(register);
+        self.offer_timestamps(timestamps);
+        if let (Source::Local(_), Some(register)) = (source, self.replica.register(&origin)) {
+            let message = gossip_head(&self.replica, register);
+            if let Some(message) = message {
+                self.outputs.push(Output::Publish(Topic::Heads, Bytes::from(message.encode())));
+            }
+        }
+        if moved {
+            self.want_bodies(source.peer().as_ref());
+            self.consider_cosigning(&origin);
+            self.consider_timestamp(&origin);
+        }
+        self.part_done(source, Ok(true));
+    }
+
+    /// Puts a register in place, and says what is new about it. True when its newest head moved.
+    fn replace(&mut self, register: Register) -> bool {
+        let origin = register.origin().to_owned();
+        let before = self.replica.register(&origin).cloned();
+        let was = |f: fn(&Register) -> u64| before.as_ref().map_or(0, |r| f(r));
+        let (newest, witnessed) = (was(Register::size_newest), was(Register::size_witnessed));
+        let forked = before.as_ref().is_some_and(|r| r.is_forked());
+        let (now_newest, now_witnessed) = (register.size_newest(), register.size_witnessed());
+        if now_newest != newest {
+            self.early.remove(&origin);
+            self.outputs.push(Output::Notice(Notice::Head { origin: origin.clone(), from: newest, to: now_newest }));
+        }
+        if now_witnessed != witnessed {
+            let witnesses = register.witnessed_stand().map_or(0, |stand| stand.cosignatures().len());
+            let notice = Notice::Quorum { origin: origin.clone(), size: now_witnessed, witnesses };
+            self.outputs.push(Output::Notice(notice));
+        }
+        if register.is_forked()
+            && !forked
+            && let Some(proof) = register.fork_proof()
+        {
+            self.outputs.push(Output::Notice(Notice::Forked { origin: origin.clone(), size: fork_size(proof) }));
+            let message = fork_bytes(&origin, proof);
+            self.outputs.push(Output::Publish(Topic::Forks, message));
+        }
+        let moved = now_newest != newest || register.is_forked() != forked;
+        if self.replica.install(register) {
+            // A recognised authority came to be known: its register is asked for at once.
+            self.peers.ask_everybody(&self.replica);
+        }
+        self.outputs.push(Output::Changed);
+        moved
+    }
+
+    fn bodies_came(&mut self, source: &Source) {
+        if self.replica.rebind() {
+            self.peers.ask_everybody(&self.replica);
+        }
+        self.outputs.push(Output::Changed);
+        if self.replica.bodies_missing().is_empty() {
+            let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
+            for origin in origins {
+                self.consider_cosigning(&origin);
+            }
+        }
+        self.part_done(source, Ok(true));
+    }
+
+    pub(super) fn keep_bodies(&mut self, bodies: Vec<Arc<Record>>, peer: Peer) {
+        let frames = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
+        self.park(None, frames, Parked::Bodies { bodies, source: Source::Sync(peer) });
+    }
+
+    fn want_bodies(&mut self, peer: Option<&Peer>) {
+        let missing = self.replica.bodies_missing();
+        if !missing.is_empty() {
+            self.peers.want_bodies(peer, &missing, &self.replica);
+        }
+    }
+
+    // ---- duties of our own -----------------------------------------------------------------------------------------
+
+    fn consider_cosigning(&mut self, origin: &str) {
+        if let Some(register) = self.replica.register(origin)
+            && let Some(cosignature) = self.duties.cosign(register, &self.replica, self.now())
+        {
+            let signed = vec![Signed::from_line(cosignature.line())];
+            let message = StatementMessage::Cosignatures(cosignature.checkpoint().clone(), signed);
+            let frames = vec![Durable::Promise(Bytes::from(message.encode()))];
+            self.park(None, frames, Parked::Promise { cosignature });
+        }
+    }
+
+    fn consider_timestamp(&mut self, origin: &str) {
+        let held = self.replica.timestamps().get(origin).and_then(|s| s.kept.clone());
+        if let Some(register) = self.replica.register(origin)
+            && let Some(timestamp) = self.duties.timestamp(register, held.as_deref(), self.now())
+        {
+            let message =
+                StatementMessage::Cosignatures(timestamp.checkpoint().clone(), vec![timestamp.signed().clone()]);
+            let frames = vec![Durable::Statement(Bytes::from(message.encode()))];
+            self.park(None, frames, Parked::Publish { message, timestamp: Some(timestamp), view: None });
+        }
+    }
+
+    fn ticked(&mut self, entropy: u64) {
+        let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
+        for origin in origins {
+            self.consider_cosigning(&origin);
+            self.consider_timestamp(&origin);
+        }
+        if let Some(view) = self.duties.view(&self.replica, self.now()) {
+            let message = StatementMessage::View(view.gossip.clone());
+            let frames = vec![Durable::Promise(Bytes::from(message.encode()))];
+            self.park(None, frames, Parked::Publish { message, timestamp: None, view: Some(view) });
+        }
+        self.want_bodies(None);
+        self.peers.ticked(self.now_ms, entropy, &self.replica);
+        if entropy.is_multiple_of(64) {
+            self.replica.drop_unneeded_bodies();
+        }
+    }
+
+    // ---- submissions -----------------------------------------------------------------------------------------------
+
+    fn submitted(&mut self, ticket: u64, submission: Submission) {
+        let Submission { charters, heads, statements, forks, bodies } = submission;
+        let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
+        if !bodies.is_empty() {
+            parts.push_back(Part::Bodies(bodies));
+        }
+        parts.extend(heads.into_iter().map(|h| Part::Head(Box::new(h))));
+        parts.extend(statements.into_iter().map(Part::Statement));
+        parts.extend(forks.into_iter().map(Part::Fork));
+        self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
+        self.next_part(ticket);
+    }
+
+    fn next_part(&mut self, ticket: u64) {
+        let Some(underway) = self.submissions.get_mut(&ticket) else { return };
+        let Some(part) = underway.parts.pop_front() else {
+            if let Some(done) = self.submissions.remove(&ticket) {
+                let result = done.first_error.map_or(Ok(done.changed), Err);
+                self.outputs.push(Output::Submitted(ticket, result));
+            }
+            return;
+        };
+        let source = Source::Local(ticket);
+        let job = match part {
+            Part::Charter(note) => return self.offer_charter(&note, source),
+            Part::Bodies(bodies) => return self.offer_bodies(bodies, source),
+            Part::Head(message) => {
+                let origin = message.checkpoint.origin.clone();
+                self.head_job(*message).ok_or(SubmitError::Unbound(origin))
+            }
+            Part::Statement(message) => {
+                let origin = match &message {
+                    StatementMessage::Cosignatures(checkpoint, _) => checkpoint.origin.clone(),
+                    StatementMessage::View(_) => String::new(),
+                };
+                self.statement_job(message).ok_or(SubmitError::Unbound(origin))
+            }
+            Part::Fork(message) => {
+                let origin = message.origin.clone();
+                self.fork_job(message).ok_or(SubmitError::Unbound(origin))
+            }
+        };
+        match job {
+            Ok(job) => self.check(job, source),
+            Err(error) => self.part_done(&source, Err(error)),
+        }
+    }
+
+    /// Bodies are kept when a register needs them, or when a head of the same submission will.
+    fn offer_bodies(&mut self, bodies: Vec<Bytes>, source: Source) {
+        let bodies: Vec<Arc<Record>> = bodies
+            .into_iter()
+            .map(|body| Arc::new(Record::new(body)))
+            .filter(|record| !self.replica.bodies().contains(&record.digest()))
+            .collect();
+        let frames = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
+        self.park(None, frames, Parked::Bodies { bodies, source });
+    }
+
+    pub(super) fn offer_charter(&mut self, note: &Bytes, source: Source) {
+        match self.replica.next_charter(note) {
+            Ok(next) => {
+                let parked = Parked::Charter { charter: Arc::new(next), source };
+                self.park(None, vec![Durable::Charter(note.clone())], parked);
+            }
+            Err(_) if self.replica.holds_charter(note) => self.part_done(&source, Ok(false)),
+            Err(error) => self.part_done(&source, Err(SubmitError::Charter(Arc::new(error)))),
+        }
+    }
+
+    pub(super) fn charter_came(&mut self, note: &Bytes, peer: Peer) {
+        self.offer_charter(note, Source::Sync(peer));
+    }
+
+    fn part_done(&mut self, source: &Source, result: Result<bool, SubmitError>) {
+        let Source::Local(ticket) = source else { return };
+        if let Some(underway) = self.submissions.get_mut(ticket) {
+            match result {
+                Ok(changed) => underway.changed += usize::from(changed),
+                Err(error) => underway.first_error = underway.first_error.take().or(Some(error)),
+            }
+        }
+        self.next_part(*ticket);
+    }
+
+    // ---- requests and responses ------------------------------------------------------------------------------------
+
+    fn requested(&mut self, peer: &Peer, ticket: u64, data: &[u8]) {
+        match Request::decode(data) {
+            Ok(request) => {
+                let response = super::answer::answer(&self.replica, &request);
+                self.outputs.push(Output::Respond(ticket, Bytes::from(response.encode())));
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.outputs.push(Output::Notice(Notice::Refused { peer: peer.clone(), reason }));
+                self.outputs.push(Output::Refuse(ticket));
+            }
+        }
+    }
+
+    fn responded(&mut self, peer: &Peer, ticket: u64, result: Option<Bytes>) {
+        let Some(request) = self.peers.finished(peer, ticket) else { return };
+        let Some(data) = result else {
+            self.peers.failed(peer, request, &self.replica);
+            return;
+        };
+        match Response::decode(&data) {
+            Err(error) => {
+                let reason = error.to_string();
+                self.outputs.push(Output::Notice(Notice::Refused { peer: peer.clone(), reason }));
+                self.peers.failed(peer, request, &self.replica);
+            }
+            Ok(response) => self.answered(peer, request, response, data.len()),
+        }
+    }
+
+    pub(super) fn check_head(&mut self, message: HeadMessage, peer: &Peer) {
+        if let Some(job) = self.head_job(message) {
+            self.check(job, Source::Sync(peer.clone()));
+        }
+    }
+
+    pub(super) fn check_statement(&mut self, message: StatementMessage, peer: &Peer) {
+        if let Some(job) = self.statement_job(message) {
+            self.check(job, Source::Sync(peer.clone()));
+        }
+    }
+
+    pub(super) fn check_fork(&mut self, message: ForkMessage, peer: &Peer) {
+        if let Some(job) = self.fork_job(message) {
+            self.check(job, Source::Sync(peer.clone()));
+        }
+    }
+
+    fn send_requests(&mut self) {
+        while let Some((peer, mut request)) = self.peers.next() {
+            if let Request::Frontier { prefix, root } = &mut request {
+                *root = self.replica.frontier_root(prefix);
+            }
+            let ticket = self.ticket();
+            self.outputs.push(Output::Request { peer: peer.clone(), ticket, data: Bytes::from(request.encode()) });
+            self.peers.sent(&peer, ticket, request);
+        }
+    }
+}
+
+/// All of a register that a batch can change, apart from what it is made of: two of the same differ in nothing.
+fn fingerprint(register: &Register) -> impl PartialEq + use<> {
+    let stands: Vec<_> = register
+        .stands_from(0)
+        .chain(register.stands_other())
+        .map(|stand| {
+            let times: Vec<_> = stand.cosignatures().map(|c| (c.witness().to_owned(), c.time())).collect();
+            (stand.head().checkpoint().size, stand.head().checkpoint().root, stand.head().signers().len(), times)
+        })
+        .collect();
+    let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
+    (sizes, register.is_forked(), register.frozen().is_some(), stands)
+}
+
+/// The size of the smaller head of a proof, 0 where it does not read.
+fn fork_size(proof: &ForkProof) -> u64 {
+    proof.smaller().lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0)
+}
+
+fn fork_bytes(origin: &str, proof: &ForkProof) -> Bytes {
+    Bytes::from(ForkMessage { origin: origin.to_owned(), proof: Bytes::from(proof.encode()) }.encode())
+}
+
+fn batch_message(
+    head: &crate::log::checkpoint::SignedHead,
+    cosignatures: &[Cosignature],
+    timestamps: &[Timestamp],
+    first: u64,
+    entries: &[Bytes],
+) -> HeadMessage {
+    let mut own: Vec<Signed> = head.note().signatures().iter().map(Signed::from_line).collect();
+    own.extend(timestamps.iter().map(|t| t.signed().clone()));
+    HeadMessage {
+        checkpoint: head.checkpoint().clone(),
+        own,
+        cosignatures: cosignatures.iter().map(|c| Signed::from_line(c.line())).collect(),
+        first,
+        entries: entries.to_vec(),
+        bodies: Vec::new(),
+    }
+}
+
+/// The newest head with as many of its latest entries and bodies as fit into a gossip message.
+fn gossip_head(replica: &Replica, register: &Register) -> Option<HeadMessage> {
+    super::answer::head_message(replica, register, register.size_newest(), limits::GOSSIP_PAYLOAD_SIZE_MAX)
+}

@@ -1,0 +1,366 @@
+//! What we want of whom: requests that wait, requests under way, and what half-fetched things they add up to.
+//!
+//! At most two requests are under way at one peer. A thing is asked of one peer at a time; when it fails there, of
+//! another that is connected.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frontier::FrontierTrie;
+use super::machine::Machine;
+use super::message::{
+    ForkMessage, FrontierLeaf, FrontierNode, HeadMessage, Prefix, Request, Response, StatementMessage,
+};
+use super::{Notice, Output, Pace, Peer};
+use crate::digest::Digest;
+use crate::limits;
+use crate::register::body::Record;
+use crate::replica::Replica;
+use crate::status::delta::Delta;
+
+#[derive(Default)]
+struct PeerState {
+    waiting: VecDeque<Request>,
+    under_way: BTreeMap<u64, Request>,
+}
+
+/// Entries that have come so far of one register, in steps.
+struct EntriesSoFar {
+    peer: Peer,
+    first: u64,
+    entries: Vec<Bytes>,
+    size: usize,
+    responses: usize,
+}
+
+/// A body that has come in part.
+struct BodySoFar {
+    peer: Peer,
+    base: Option<Digest>,
+    bytes: Vec<u8>,
+}
+
+/// All peers, and what is fetched from them.
+pub(super) struct Peers {
+    pace: Pace,
+    states: BTreeMap<Peer, PeerState>,
+    entries: BTreeMap<String, EntriesSoFar>,
+    bodies: BTreeMap<Digest, BodySoFar>,
+    next_exchange_ms: u64,
+}
+
+impl Peers {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, states: BTreeMap::new(), entries: BTreeMap::new(), bodies: BTreeMap::new(), next_exchange_ms: 0 }
+    }
+
+    pub(super) fn connected(&mut self, peer: &Peer) {
+        let state = self.states.entry(peer.clone()).or_default();
+        // The root is filled in when the request is sent: by then it may have changed.
+        push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+    }
+
+    pub(super) fn disconnected(&mut self, peer: &Peer) {
+        self.states.remove(peer);
+        self.entries.retain(|_, so_far| so_far.peer != *peer);
+        self.bodies.retain(|_, so_far| so_far.peer != *peer);
+    }
+
+    /// Compares frontiers with one random peer each 30 to 60 seconds.
+    pub(super) fn ticked(&mut self, now_ms: u64, entropy: u64, _replica: &Replica) {
+        let span = self.pace.sync_max_s.saturating_sub(self.pace.sync_min_s).saturating_mul(1000).saturating_add(1);
+        let wait = self.pace.sync_min_s.saturating_mul(1000).saturating_add((entropy >> 32) % span);
+        if self.next_exchange_ms == 0 {
+            self.next_exchange_ms = now_ms.saturating_add(wait);
+        } else if now_ms >= self.next_exchange_ms {
+            self.next_exchange_ms = now_ms.saturating_add(wait);
+            let count = self.states.len().max(1) as u64;
+            let chosen = usize::try_from(entropy % count).unwrap_or(0);
+            if let Some(state) = self.states.values_mut().nth(chosen) {
+                push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+            }
+        }
+    }
+
+    /// Compares frontiers with everybody, at once.
+    pub(super) fn ask_everybody(&mut self, _replica: &Replica) {
+        for state in self.states.values_mut() {
+            push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+        }
+    }
+
+    pub(super) fn want(&mut self, peer: &Peer, request: Request) {
+        if let Some(state) = self.states.get_mut(peer) {
+            push(state, request);
+        }
+    }
+
+    pub(super) fn want_entries(&mut self, peer: &Peer, replica: &Replica, origin: &str) {
+        let first = replica.register(origin).map_or(0, |r| r.size_newest());
+        self.want_entries_from(peer, origin, first);
+    }
+
+    pub(super) fn want_entries_from(&mut self, peer: &Peer, origin: &str, first: u64) {
+        if self.entries.contains_key(origin) {
+            return;
+        }
+        self.want(peer, Request::Entries { origin: origin.to_owned(), first });
+    }
+
+    /// Asks for bodies: the peer that has just sent the entries that name them, else anybody.
+    pub(super) fn want_bodies(&mut self, peer: Option<&Peer>, missing: &BTreeSet<Digest>, replica: &Replica) {
+        let peers: Vec<Peer> = self.states.keys().cloned().collect();
+        for (i, digest) in missing.iter().take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
+            let asked = |state: &PeerState| {
+                let of = |r: &Request| matches!(r, Request::Body { digest: d, .. } if d == digest);
+                state.waiting.iter().any(of) || state.under_way.values().any(of)
+            };
+            if self.bodies.contains_key(digest) || self.states.values().any(asked) {
+                continue;
+            }
+            let Some(from) = peer.filter(|p| self.states.contains_key(*p)).or_else(|| {
+                let turn = i.checked_rem(peers.len())?;
+                peers.get(turn)
+            }) else {
+                return;
+            };
+            let base = base_for(replica, digest);
+            let request = Request::Body { digest: *digest, offset: 0, base };
+            self.want(&from.clone(), request);
+        }
+    }
+
+    /// Returns the next request that may go out.
+    pub(super) fn next(&mut self) -> Option<(Peer, Request)> {
+        let ready = |state: &&mut PeerState| {
+            state.under_way.len() < limits::REQUESTS_UNDER_WAY_MAX && !state.waiting.is_empty()
+        };
+        let (peer, state) = self.states.iter_mut().find(|(_, state)| ready(state))?;
+        Some((peer.clone(), state.waiting.pop_front()?))
+    }
+
+    pub(super) fn sent(&mut self, peer: &Peer, ticket: u64, request: Request) {
+        if let Some(state) = self.states.get_mut(peer) {
+            state.under_way.insert(ticket, request);
+        }
+    }
+
+    pub(super) fn finished(&mut self, peer: &Peer, ticket: u64) -> Option<Request> {
+        self.states.get_mut(peer)?.under_way.remove(&ticket)
+    }
+
+    /// A request came to nothing: what was half fetched is dropped, and asked of another peer.
+    pub(super) fn failed(&mut self, peer: &Peer, request: Request, _replica: &Replica) {
+        let retry = match &request {
+            Request::Entries { origin, .. } => {
+                let first = self.entries.remove(origin).map(|so_far| so_far.first);
+                first.map(|first| Request::Entries { origin: origin.clone(), first })
+            }
+            Request::Body { digest, .. } => {
+                self.bodies.remove(digest);
+                Some(Request::Body { digest: *digest, offset: 0, base: None })
+            }
+            Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => None,
+        };
+        let other = self.states.keys().find(|p| *p != peer).cloned();
+        if let (Some(request), Some(other)) = (retry, other) {
+            self.want(&other, request);
+        }
+    }
+}
+
+fn push(state: &mut PeerState, request: Request) {
+    if state.waiting.len() < limits::REQUESTS_WAITING_MAX && !state.waiting.contains(&request) {
+        state.waiting.push_back(request);
+    }
+}
+
+/// A body held on which a delta may rest: the one that the same record had before.
+fn base_for(replica: &Replica, digest: &Digest) -> Option<Digest> {
+    replica.registers().values().find_map(|register| {
+        let change = register.pending().flat_map(|e| e.changes()).find(|c| c.digest == Some(*digest))?;
+        let base = register.state_witnessed().get(change.key.as_str().as_bytes())?;
+        replica.bodies().contains(&base).then_some(base)
+    })
+}
+
+impl Machine {
+    /// Takes a response of a peer.
+    pub(super) fn answered(&mut self, peer: &Peer, request: Request, response: Response, size: usize) {
+        match (request, response) {
+            (Request::Frontier { prefix, .. }, Response::Frontier { charter, views, node, .. }) => {
+                self.compared(peer, &prefix, charter, &views, node);
+            }
+            (Request::Entries { origin, first }, Response::Entries { newest, witnessed, timestamp }) => {
+                if let Some((checkpoint, signed)) = timestamp {
+                    self.check_statement(StatementMessage::Cosignatures(checkpoint, vec![signed]), peer);
+                }
+                self.entries_came(peer, &origin, first, *newest, size);
+                if let Some(head) = witnessed {
+                    self.check_head(*head, peer);
+                }
+            }
+            (Request::Body { digest, offset, base }, Response::Body { total, is_delta, piece }) => {
+                self.body_came(peer, (digest, offset, base), total, is_delta, &piece);
+            }
+            (Request::View { .. }, Response::View(view)) => self.check_statement(StatementMessage::View(view), peer),
+            (Request::Fork { origin }, Response::Fork { proof, other }) => {
+                self.check_fork(ForkMessage { origin, proof }, peer);
+                if let Some(head) = other {
+                    self.check_head(*head, peer);
+                }
+            }
+            (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
+            (request, _) => {
+                let replica = self.replica().clone();
+                self.peers.failed(peer, request, &replica);
+            }
+        }
+    }
+
+    fn compared(&mut self, peer: &Peer, prefix: &Prefix, charter: u64, views: &[(String, u64)], node: FrontierNode) {
+        let ours = self.replica().charter().version();
+        if charter > ours {
+            self.peers.want(peer, Request::Charter { version: ours.saturating_add(1) });
+        }
+        for (witness, time) in views {
+            let held = self.replica().views().get(witness.as_str()).and_then(|s| s.kept.as_ref());
+            if held.is_none_or(|held| held.view().time < *time)
+                && self.replica().witnesses().kinds().contains_key(witness)
+            {
+                self.peers.want(peer, Request::View { witness: witness.clone() });
+            }
+        }
+        match node {
+            FrontierNode::Same => {}
+            FrontierNode::Leaves(leaves) => {
+                for leaf in leaves {
+                    self.compare_leaf(peer, &leaf);
+                }
+            }
+            FrontierNode::Children(roots) => {
+                let frontier: FrontierTrie = self.replica().frontier();
+                for (nibble, root) in (0u8..16).zip(roots) {
+                    let place = prefix.child(nibble);
+                    if frontier.root(&place) != root {
+                        self.peers.want(peer, Request::Frontier { prefix: place, root: Digest::OF_NOTHING });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for what a peer holds of a register and we do not. What we hold and it does not, it asks us for.
+    fn compare_leaf(&mut self, peer: &Peer, leaf: &FrontierLeaf) {
+        if !self.replica().bound().contains_key(&leaf.origin) {
+            return;
+        }
+        let held = self.replica().register(&leaf.origin).cloned();
+        let newest = held.as_ref().map_or(0, |r| r.size_newest());
+        let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
+        let published =
+            self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
+        let other_root = held.as_ref().is_some_and(|r| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root));
+        if leaf.fork.is_some() && !held.as_ref().is_some_and(|r| r.is_forked()) {
+            self.peers.want(peer, Request::Fork { origin: leaf.origin.clone() });
+        }
+        if other_root {
+            self.peers.want_entries_from(peer, &leaf.origin, 0);
+        } else if leaf.newest > newest || leaf.witnessed > witnessed || leaf.published > published {
+            let first = newest.min(leaf.newest);
+            self.peers.want_entries_from(peer, &leaf.origin, first);
+        }
+    }
+
+    fn entries_came(&mut self, peer: &Peer, origin: &str, first: u64, mut newest: HeadMessage, size: usize) {
+        if newest.checkpoint.origin != origin {
+            return;
+        }
+        let so_far = self.peers.entries.remove(origin).unwrap_or_else(|| EntriesSoFar {
+            peer: peer.clone(),
+            first: newest.first,
+            entries: Vec::new(),
+            size: 0,
+            responses: 0,
+        });
+        let EntriesSoFar { first: from, mut entries, size: had, responses, .. } = so_far;
+        let continues = newest.first == from.saturating_add(entries.len() as u64);
+        if !continues {
+            // Not the continuation of what was asked for: begin again at the next exchange.
+            return;
+        }
+        let carried = newest.entries.iter().map(Bytes::len).sum::<usize>();
+        let progress = !newest.entries.is_empty();
+        entries.append(&mut newest.entries);
+        let end = from.saturating_add(entries.len() as u64);
+        let total = had.saturating_add(carried);
+        let bytes = responses.saturating_add(size);
+        if end < newest.checkpoint.size && progress && total <= limits::CATCH_UP_SIZE_MAX {
+            let so_far = EntriesSoFar { peer: peer.clone(), first: from, entries, size: total, responses: bytes };
+            self.peers.entries.insert(origin.to_owned(), so_far);
+            self.peers.want(peer, Request::Entries { origin: origin.to_owned(), first: end });
+            return;
+        }
+        if !entries.is_empty() {
+            let notice = Notice::CaughtUp {
+                peer: peer.clone(),
+                origin: origin.to_owned(),
+                entries: end.saturating_sub(first.min(end)),
+                bytes,
+            };
+            self.outputs.push(Output::Notice(notice));
+        }
+        newest.first = from;
+        newest.entries = entries;
+        self.check_head(newest, peer);
+    }
+
+    fn body_came(
+        &mut self,
+        peer: &Peer,
+        (digest, offset, base): (Digest, u64, Option<Digest>),
+        total: u64,
+        is_delta: bool,
+        piece: &[u8],
+    ) {
+        let mut so_far = self.peers.bodies.remove(&digest).unwrap_or_else(|| BodySoFar {
+            peer: peer.clone(),
+            base,
+            bytes: Vec::new(),
+        });
+        let fits = so_far.bytes.len() as u64 == offset && total <= limits::BODY_SIZE_MAX as u64;
+        so_far.bytes.extend_from_slice(piece);
+        let came = so_far.bytes.len() as u64;
+        let request = |offset, base| Request::Body { digest, offset, base };
+        if !fits || came > total || (piece.is_empty() && came < total) {
+            let replica = self.replica().clone();
+            self.peers.failed(peer, request(0, None), &replica);
+            return;
+        }
+        if came < total {
+            let base = so_far.base;
+            self.peers.bodies.insert(digest, so_far);
+            self.peers.want(peer, request(came, base));
+            return;
+        }
+        let bytes = Bytes::from(so_far.bytes);
+        let record = if is_delta {
+            let base = so_far.base.and_then(|base| self.replica().bodies().get(&base).cloned());
+            base.and_then(|base| Delta::parse(&bytes).ok()?.apply(&base).ok())
+        } else {
+            Some(Record::new(bytes))
+        };
+        match record.filter(|record| record.digest() == digest) {
+            Some(record) if !self.replica().bodies().contains(&digest) => {
+                self.keep_bodies(vec![Arc::new(record)], peer.clone());
+            }
+            Some(_) => {}
+            None => {
+                let replica = self.replica().clone();
+                self.peers.failed(peer, request(0, None), &replica);
+            }
+        }
+    }
+}

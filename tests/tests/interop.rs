@@ -1,0 +1,5 @@
+//! Credentials and registers that other implementations make, and what they say about ours.
+
+mod credentials;
+mod decoder;
+mod registers;
