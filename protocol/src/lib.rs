@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod charter;
 pub mod codec;
 pub mod credential;
+pub mod did;
 pub mod digest;
 pub mod freshness;
 pub mod key;

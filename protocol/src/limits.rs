@@ -31,6 +31,10 @@ pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Values in one JSON document (`specs/verification.md` §2).
 pub const JSON_NODES_MAX: usize = 16 * 1024;
+/// Bytes in a DID or a DID URL (`specs/verification.md` §5); a did:jwk fits.
+pub const DID_SIZE_MAX: usize = 1024;
+/// Verification methods in a DID document, and entries in one relationship (`specs/verification.md` §5).
+pub const DID_METHODS_MAX: usize = 64;
 /// Bytes of a charter's text (`specs/charter.md` §2); with 64 signatures it fits a note.
 pub const CHARTER_SIZE_MAX: usize = 96 * 1024;
 /// Root keys (`specs/charter.md` §3); those of two versions fit the signature lines of a note.
@@ -89,6 +93,30 @@ pub const ENTRY_TRANSPORT_SIZE_MAX: usize = 65_535;
 pub const ENTRY_DEPTH_MAX: usize = 4;
 /// Bytes in the key of a record (`specs/register.md`, "Records").
 pub const RECORD_KEY_SIZE_MAX: usize = 1024;
+/// Bytes of one credential (`specs/verification.md` §2); a Bitstring list of 2^23 incompressible bits fits.
+pub const CREDENTIAL_SIZE_MAX: usize = JSON_SIZE_MAX;
+/// Bytes of an encoded JOSE header (`specs/verification.md` §3).
+pub const JOSE_HEADER_SIZE_MAX: usize = 4096;
+/// Bytes of a URL or an IRI in a credential (`specs/verification.md` §2); an image as a data URL fits.
+pub const URL_SIZE_MAX: usize = 256 * 1024;
+/// Contexts in a credential (`specs/verification.md` §2).
+pub const CONTEXTS_MAX: usize = 16;
+/// Types in a credential (`specs/verification.md` §2).
+pub const TYPES_MAX: usize = 32;
+/// Entries in a credential's `credentialStatus` (`specs/verification.md` §2).
+pub const STATUS_ENTRIES_MAX: usize = 8;
+/// Bits of one status value (Bitstring Status List `statusSize`; `specs/verification.md` §6).
+pub const STATUS_SIZE_MAX: u8 = 8;
+/// Bytes of a JSON-LD context (`specs/verification.md` §4).
+pub const CONTEXT_SIZE_MAX: usize = 256 * 1024;
+/// Lists of contexts whose processed form is kept (`specs/verification.md` §4).
+pub const CONTEXTS_PROCESSED_MAX: usize = 256;
+/// JSON values in a credential that is expanded as JSON-LD (`specs/verification.md` §4).
+pub const RDF_NODES_MAX: usize = 2048;
+/// RDF statements that a credential may make (`specs/verification.md` §4).
+pub const RDF_QUADS_MAX: usize = 2048;
+/// Bytes of an expanded Bitstring Status List (`specs/verification.md` §6): 2^23 bits.
+pub const BITSTRING_SIZE_MAX: usize = 1024 * 1024;
 /// Bytes of a signed view (`specs/charter.md` §7).
 pub const VIEW_SIZE_MAX: usize = 4 * 1024;
 /// Bytes of a view with all its leaves (`specs/charter.md` §7).

@@ -14,3 +14,4 @@ mod model {
     mod trie;
     mod trust;
 }
+mod w3c;

@@ -6,12 +6,19 @@
 //!
 //! `Json` already holds names in order and numbers as doubles, so writing is one pass.
 
-use crate::credential::json::{Json, Number};
+use crate::credential::json::{Json, Number, Object};
 
 /// Returns the canonical form.
 pub fn to_string(value: &Json) -> String {
     let mut out = String::with_capacity(1024);
     write(value, &mut out);
+    out
+}
+
+/// Returns the canonical form of an object.
+pub fn object_to_string(object: &Object) -> String {
+    let mut out = String::with_capacity(1024);
+    write_object(object, &mut out);
     out
 }
 
@@ -33,19 +40,21 @@ pub fn write(value: &Json, out: &mut String) {
             }
             out.push(']');
         }
-        Json::Object(object) => {
-            out.push('{');
-            for (at, (name, value)) in object.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_string(name, out);
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
+        Json::Object(object) => write_object(object, out),
     }
+}
+
+fn write_object(object: &Object, out: &mut String) {
+    out.push('{');
+    for (at, (name, value)) in object.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write_string(name, out);
+        out.push(':');
+        write(value, out);
+    }
+    out.push('}');
 }
 
 /// Writes a number as ECMAScript does (RFC 8785 §3.2.2.3).
