@@ -11,11 +11,12 @@ use crate::charter::Charter;
 use crate::credential::contexts::Contexts;
 use crate::digest::Digest;
 use crate::freshness::{self, Ages, Speaker, Statement};
+use crate::key::PublicKey;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
 use crate::log::policy::Quorum;
 use crate::log::view::View;
-use crate::register::body::Bodies;
+use crate::register::body::{Bodies, Record};
 use crate::register::entry::Entry;
 use crate::register::fact::{Fact, Outcome, Reason, Terms};
 use crate::register::record::RecordKey;
@@ -32,6 +33,8 @@ pub struct Snapshot {
     registers: BTreeMap<String, HeldRegister>,
     newest: OnceLock<Newest>,
     contexts: Mutex<Vec<(Vec<(String, Digest)>, Contexts)>>,
+    /// Foreign lists by body and key: whether the key signed the body.
+    proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
 }
 
 /// One register of a snapshot.
@@ -87,7 +90,13 @@ impl Snapshot {
             said: OnceLock::new(),
         };
         let registers = replica.registers().iter().map(|(origin, r)| (origin.clone(), held(r))).collect();
-        Arc::new(Self { replica, registers, newest: OnceLock::new(), contexts: Mutex::default() })
+        Arc::new(Self {
+            replica,
+            registers,
+            newest: OnceLock::new(),
+            contexts: Mutex::default(),
+            proofs: Mutex::default(),
+        })
     }
 
     /// Returns what it was made of.
@@ -97,7 +106,7 @@ impl Snapshot {
 
     /// Returns the charter in force.
     pub fn charter(&self) -> &Charter {
-        self.replica.charter().charter()
+        self.replica.charter()
     }
 
     /// Returns the quorum in force.
@@ -147,7 +156,7 @@ impl Snapshot {
     }
 
     /// Returns the names of the admitting witnesses that stand at exactly the witnessed head of a register.
-    pub fn witnesses_at(&self, held: &HeldRegister) -> BTreeSet<&str> {
+    pub fn witnesses_at<'a>(&self, held: &'a HeldRegister) -> BTreeSet<&'a str> {
         self.statements(held).said.iter().filter(|said| said.at_w).map(|said| said.witness.as_str()).collect()
     }
 
@@ -171,13 +180,29 @@ impl Snapshot {
         Some(contexts)
     }
 
+    /// Returns whether `key` signed the foreign status list in this body; a proof over a large list is made once.
+    pub(crate) fn is_list_proven(&self, body: &Record, key: PublicKey) -> bool {
+        let Some((credential, _)) = body.foreign_list() else { return false };
+        let place = (body.digest(), key);
+        let proofs = || self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(proven) = proofs().get(&place) {
+            return *proven;
+        }
+        let proven = credential.prove(&key, &Contexts::builtin()).is_ok();
+        let mut kept = proofs();
+        if kept.len() >= limits::LIST_PROOFS_KEPT {
+            kept.clear();
+        }
+        kept.insert(place, proven);
+        proven
+    }
+
     fn newest(&self) -> &Newest {
         self.newest.get_or_init(|| self.find_newest())
     }
 
     fn find_newest(&self) -> Newest {
         let admitting = self.replica.admitting();
-        let admitting: BTreeSet<&str> = admitting.iter().map(AsRef::as_ref).collect();
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
         for held in self.registers.values() {
             let stands = held.register.stands_from(0).chain(held.register.stands_other());
@@ -195,7 +220,7 @@ impl Snapshot {
         };
         let cosigned = newest.iter().map(|(witness, time)| said(witness, *time, false));
         let viewed = self.views().map(|view| said(&view.witness, view.time, self.names_charter(view)));
-        let said: Vec<Said> = cosigned.chain(viewed).filter(|s| admitting.contains(s.witness.as_str())).collect();
+        let said: Vec<Said> = cosigned.chain(viewed).filter(|s| admitting.contains(&s.witness)).collect();
         let bound = freshness::bound(self.quorum(), &statements(&said));
         Newest { said, bound }
     }
@@ -212,7 +237,7 @@ impl Snapshot {
         let mut said = self.newest().said.clone();
         let admitting = self.replica.admitting();
         let mut say = |witness: &str, time, size, at: Digest, names_charter| {
-            if admitting.iter().any(|name| name.as_ref() == witness) {
+            if admitting.contains(witness) {
                 let on_chain = register.root_at(size) == Some(at);
                 let at_w = on_chain && size == w && root == Some(at);
                 said.push(Said { witness: witness.to_owned(), time, at_w, names_charter, on_chain });
@@ -250,12 +275,12 @@ impl Snapshot {
     }
 
     fn views(&self) -> impl Iterator<Item = &View> {
-        self.replica.views().values().flat_map(|slots| slots.iter()).map(|held| &held.view)
+        self.replica.views().values().flat_map(|slots| slots.iter()).map(|held| held.view())
     }
 
     fn views_of<'a>(&'a self, origin: &'a str) -> impl Iterator<Item = (&'a View, crate::log::view::Leaf)> {
         let held = self.replica.views().values().flat_map(|slots| slots.iter());
-        held.filter_map(move |held| Some((&held.view, held.frontier.get(origin)?)))
+        held.filter_map(move |held| Some((held.view(), held.frontier.get(origin)?)))
     }
 
     fn names_charter(&self, view: &View) -> bool {
@@ -265,11 +290,10 @@ impl Snapshot {
 }
 
 fn statements(said: &[Said]) -> Vec<Statement<'_>> {
-    let statement = |s| {
-        let Said { witness, time, at_w, names_charter, on_chain } = s;
-        let speaker = Speaker::Witness(witness);
-        Statement { speaker, time: *time, at_w: *at_w, names_charter: *names_charter, on_chain: *on_chain }
-    };
+    fn statement(s: &Said) -> Statement<'_> {
+        let Said { ref witness, time, at_w, names_charter, on_chain } = *s;
+        Statement { speaker: Speaker::Witness(witness), time, at_w, names_charter, on_chain }
+    }
     said.iter().map(statement).collect()
 }
 

@@ -101,7 +101,8 @@ impl<'a> Case<'a> {
     ) -> Verdict {
         let charter = self.snapshot.charter();
         let mut warnings = fresh.warnings;
-        if charter.document().expires_at.saturating_sub(self.used) < CHARTER_WARNING_S && !charter.is_expired(self.used) {
+        if charter.document().expires_at.saturating_sub(self.used) < CHARTER_WARNING_S && !charter.is_expired(self.used)
+        {
             warnings.push(Warning::CharterExpiresSoon);
         }
         if !self.policy.trust {
@@ -127,7 +128,8 @@ impl<'a> Case<'a> {
     fn trust(&self, path: Option<&TrustPath>) -> TrustSummary {
         let (charter, quorum) = (self.snapshot.charter(), self.snapshot.quorum());
         let last = path.and_then(|path| path.register.as_ref().or(path.steps.last().map(|step| &step.register)));
-        let last = last.and_then(|binding| Some(Bound { held: self.snapshot.held(&binding.origin)?, keys: &binding.keys }));
+        let last =
+            last.and_then(|binding| Some(Bound { held: self.snapshot.held(&binding.origin)?, keys: &binding.keys }));
         TrustSummary {
             network: charter.network_id(),
             charter: charter.version(),
@@ -194,9 +196,10 @@ fn validity(case: &Case<'_>, credential: &Credential) -> Check {
         Validity::Current => Check::passed(CheckName::Validity, window, Vec::new()),
         Validity::Expired => refused(Code::ValidityExpired, format!("expired at {}", shown(until))),
         Validity::NotYet => refused(Code::ValidityEarly, format!("begins at {}", shown(from))),
-        Validity::ClockDisputed => {
-            refused(Code::ClockDisputed, format!("expired at {} by the witnesses' time, not by this device's", shown(until)))
-        }
+        Validity::ClockDisputed => refused(
+            Code::ClockDisputed,
+            format!("expired at {} by the witnesses' time, not by this device's", shown(until)),
+        ),
     }
 }
 

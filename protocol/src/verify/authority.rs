@@ -120,11 +120,25 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
         if !case.policy.trust {
             return Grounds { contexts, types: Some(types), context_problem: None, ..grounds };
         }
-        match trust_path(case.snapshot, case.snapshot.charter().anchors(), credential.issuer(), ISSUE, &types, case.used) {
+        match trust_path(
+            case.snapshot,
+            case.snapshot.charter().anchors(),
+            credential.issuer(),
+            ISSUE,
+            &types,
+            case.used,
+        ) {
             Ok(path) => match off_path(case.snapshot, &path, chosen) {
                 None => {
                     let check = granted(case, &path);
-                    return Grounds { contexts, types: Some(types), context_problem: None, path: Some(path), check, ..grounds };
+                    return Grounds {
+                        contexts,
+                        types: Some(types),
+                        context_problem: None,
+                        path: Some(path),
+                        check,
+                        ..grounds
+                    };
                 }
                 problem => grounds.context_problem = problem,
             },
@@ -206,7 +220,9 @@ fn off_path(snapshot: &Snapshot, path: &TrustPath, chosen: &[(String, Digest)]) 
             [] => return Some((Code::ContextMissing, format!("the context {url} is held, but not on the trust path"))),
             [only] if only == digest => {}
             [_] => return Some((Code::ContextMissing, format!("the context {url} on the trust path is another one"))),
-            _ => return Some((Code::ContextConflict, format!("two registers on the path differ on the context {url}"))),
+            _ => {
+                return Some((Code::ContextConflict, format!("two registers on the path differ on the context {url}")));
+            }
         }
     }
     None
@@ -215,9 +231,14 @@ fn off_path(snapshot: &Snapshot, path: &TrustPath, chosen: &[(String, Digest)]) 
 fn granted(case: &Case<'_>, path: &TrustPath) -> Check {
     let evidence = evidence(case, path.steps.iter().map(|step| &step.register));
     let by = path.steps.last().map_or("", |step| step.authority.as_str());
-    let until = Time::from_secs(path.valid_until).map_or_else(|| "further notice".to_owned(), |until| until.to_string());
+    let until =
+        Time::from_secs(path.valid_until).map_or_else(|| "further notice".to_owned(), |until| until.to_string());
     let steps = path.steps.len();
-    Check::passed(CheckName::Authority, format!("{by} grants it until {until}, {steps} of the path from the charter"), evidence)
+    Check::passed(
+        CheckName::Authority,
+        format!("{by} grants it until {until}, {steps} of the path from the charter"),
+        evidence,
+    )
 }
 
 fn evidence<'b>(case: &Case<'_>, bindings: impl Iterator<Item = &'b Binding>) -> Vec<Evidence> {
@@ -233,8 +254,7 @@ fn unknown(code: Code, reason: impl Into<String>) -> Check {
 fn refuse(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, sure: bool) -> Check {
     let searched = refusal.searched.iter().filter_map(|origin| case.snapshot.held(origin));
     let evidence: Vec<Evidence> = searched.map(|held| held.evidence(None, None)).collect();
-    let (code, reason) =
-        if sure { definite(case, issuer, types, refusal) } else { indefinite(case, types, refusal) };
+    let (code, reason) = if sure { definite(case, issuer, types, refusal) } else { indefinite(case, types, refusal) };
     Check::refused(CheckName::Authority, code, reason, evidence)
 }
 
@@ -263,7 +283,9 @@ fn indefinite(case: &Case<'_>, types: &[String], refusal: &NotFound) -> (Code, S
     }
     let piece = refusal.missing.iter().find(|missing| missing.reason.is_unknown());
     let reason = match piece {
-        Some(missing) => format!("no path was found, but something of {} is not known: {}", missing.authority, missing.reason),
+        Some(missing) => {
+            format!("no path was found, but something of {} is not known: {}", missing.authority, missing.reason)
+        }
         None => "no path was found, but not every context that could lead to one is known".to_owned(),
     };
     (Code::AuthorityUnknown, reason)
@@ -340,7 +362,9 @@ fn inconclusive(case: &Case<'_>, refusal: &NotFound) -> Option<String> {
             return Some(format!("no path was found, but {origin} has been tampered with"));
         }
         if !fresh::is_fresh(case, Bound { held, keys: &binding.keys }) {
-            return Some(format!("no path was found, but what is held of {origin} is too old to say that there is none"));
+            return Some(format!(
+                "no path was found, but what is held of {origin} is too old to say that there is none"
+            ));
         }
     }
     None

@@ -65,7 +65,7 @@ pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>) -> Freshness {
         return Freshness::nothing(Check::skipped(CheckName::Freshness, "no trust path was used"));
     }
     let mut found = Found::new(case);
-    for origin in grounds.not_held() {
+    if let Some(origin) = grounds.not_held() {
         let need = Need { code: Code::RegisterMissing, register: Some(origin.clone()), have: None, want: None };
         let reason = format!("the register {origin} is on the path and not held under its keys");
         found.problems.push(Problem { code: Code::RegisterMissing, reason, need });

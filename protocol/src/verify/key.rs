@@ -86,7 +86,9 @@ fn no_path(case: &Case<'_>, subject: &str) -> String {
     let key = RecordKey::did(subject).ok();
     let mut held = case.snapshot.registers().values();
     match key.and_then(|key| held.find(|held| !held.digests(&key).is_empty())) {
-        Some(held) => format!("{} holds a document of {subject}, but no trust path leads there", held.register().origin()),
+        Some(held) => {
+            format!("{} holds a document of {subject}, but no trust path leads there", held.register().origin())
+        }
         None => format!("no document of {subject} is held"),
     }
 }
@@ -183,9 +185,10 @@ fn judge_key(
     match fact.outcome {
         Outcome::Granted => match candidate.ends {
             Some(ends) if ends.secs() > case.used => passed(home, evidence),
-            Some(ends) if fresh::is_disputed(case, ends.secs()) => {
-                refused(Code::ClockDisputed, format!("{method} ended at {ends} by the witnesses' time, not by this device's"))
-            }
+            Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
+                Code::ClockDisputed,
+                format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
+            ),
             Some(ends) => refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}")),
             None => passed(home, evidence),
         },
@@ -193,7 +196,9 @@ fn judge_key(
             let reason = format!("{method} is withdrawn with so much else that a quorum must see it first");
             refused(Code::MassWithdrawal, reason)
         }
-        Outcome::Withdrawn => refused(Code::KeyWithdrawn, format!("{method} was removed from the document of its issuer")),
+        Outcome::Withdrawn => {
+            refused(Code::KeyWithdrawn, format!("{method} was removed from the document of its issuer"))
+        }
         Outcome::Pending => refused(Code::KeyPending, format!("{method} is published, and not witnessed yet")),
         Outcome::Unusable => refused(Code::DidMissing, format!("the document of {subject} cannot be read")),
         Outcome::Absent => absent(case, home, candidates, method, refused),
