@@ -145,3 +145,9 @@ pub const REGISTERS_MAX: usize = 10_000;
 pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
 /// Charters in a bundle (`specs/bundle.md` §1).
 pub const BUNDLE_CHARTERS_MAX: usize = 10_000;
+/// Sets of contexts from registers whose processed form a snapshot keeps (`specs/verification.md` §4).
+pub const CONTEXT_SETS_KEPT: usize = 64;
+/// Sets of contexts from registers under which a path is searched (`specs/verification.md` §4).
+pub const CONTEXT_SETS_TRIED: usize = 8;
+/// Proofs over foreign status lists that a snapshot keeps (`specs/verification.md` §6).
+pub const LIST_PROOFS_KEPT: usize = 4096;
