@@ -5,7 +5,10 @@ pub mod credential;
 pub mod did;
 pub mod key;
 pub mod node;
+pub mod record;
 pub mod register;
+pub mod status_list;
+pub mod trust;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -48,7 +51,10 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
         Command::Key(command) => key::run(&context, command),
         Command::Charter(command) => charter::run(&context, command),
         Command::Register(command) => register::run(&context, command),
+        Command::Record(command) => record::run(&context, command),
         Command::Did(command) => did::run(&context, command),
+        Command::Trust(command) => trust::run(&context, command),
+        Command::StatusList(command) => status_list::run(&context, command),
         Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
         other => Err(not_built(&first_word(&other))),
