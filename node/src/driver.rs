@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::PeerId;
-use standfast_protocol::replica::Replica;
+use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::sync::check::{Checked, Fault, Job};
 use standfast_protocol::sync::{
     Durable, Event, Gossip, Machine, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict,
@@ -67,7 +67,7 @@ pub struct ConnectedPeer {
 
 /// What everybody else may look at.
 pub(crate) struct Windows {
-    pub(crate) replica: watch::Sender<Arc<Replica>>,
+    pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) peers: watch::Sender<Arc<Vec<ConnectedPeer>>>,
     pub(crate) listening: watch::Sender<Vec<String>>,
 }
@@ -462,7 +462,7 @@ impl Driver {
     fn publish(&mut self) {
         self.changed = false;
         self.published_at = Instant::now();
-        self.windows.replica.send_replace(Arc::new(self.machine.replica().clone()));
+        self.windows.snapshot.send_replace(Snapshot::new(self.machine.replica().clone()));
     }
 
     fn begin_snapshot(&mut self) {
