@@ -9,7 +9,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 test_only=(
   tempfile fastrand                                                  # scratch directories
-  proptest bit-set bit-vec core_detect quick-error rand_xorshift rusty-fork unarray wait-timeout # random cases with shrinking
 )
 
 lines=$(mktemp)

@@ -45,7 +45,7 @@ use snapshot_file::SnapshotFile;
 const RECENT_BODIES_MAX: usize = 4_096;
 /// Bodies that go into the index in one batch (`specs/store.md` §6).
 const INDEX_BATCH: usize = 1_024;
-/// Batches after which the index is flushed (`specs/store.md` §6).
+/// Additions after which the index is flushed (`specs/store.md` §6).
 const INDEX_FLUSH_EVERY: u32 = 16;
 
 /// Why the store could not be opened, read or written.
@@ -77,9 +77,9 @@ pub enum StoreError {
     /// The index failed, and so did its successor.
     #[error("the index failed")]
     Index(#[from] IndexFault),
-    /// The index is being built anew: the body may or may not be there.
-    #[error("the index is being rebuilt")]
-    Rebuilding,
+    /// The index is being built anew, or the store was closed: the body may or may not be there.
+    #[error("the index is being rebuilt, or the store is closed")]
+    NoIndex,
     /// The index named a frame that does not hold the body: the index will be built anew.
     #[error("expected body {digest} at {position}, found something else")]
     WrongBody {
@@ -129,6 +129,7 @@ pub struct Store<D: Disk = RealDisk> {
     reader: StoreReader<D>,
     snapshot: SnapshotFile<D>,
     index_path: PathBuf,
+    _closes_index: CloseIndex,
     /// Bodies of the open group.
     staged: Vec<(Digest, Position)>,
     batches_since_flush: u32,
@@ -148,6 +149,15 @@ struct Bodies {
     index: RwLock<Option<Index>>,
     /// A reader met something that is wrong.
     doubted: AtomicBool,
+}
+
+/// Closes the index together with the store: a reader that lives longer must not keep its files locked.
+struct CloseIndex(Arc<Bodies>);
+
+impl Drop for CloseIndex {
+    fn drop(&mut self) {
+        drop(self.0.swap_index(None));
+    }
 }
 
 impl Store<RealDisk> {
@@ -181,8 +191,10 @@ impl<D: Disk> Store<D> {
             index: RwLock::new(Some(index)),
             doubted: AtomicBool::new(false),
         };
+        let bodies = Arc::new(bodies);
         let store = Self {
-            reader: StoreReader { journal: journal.reader().clone(), bodies: Arc::new(bodies) },
+            _closes_index: CloseIndex(Arc::clone(&bodies)),
+            reader: StoreReader { journal: journal.reader().clone(), bodies },
             journal,
             snapshot: SnapshotFile::new(disk, directory.to_owned()),
             index_path: index_path.to_owned(),
@@ -272,7 +284,13 @@ impl<D: Disk> Store<D> {
         let bodies = Arc::clone(&self.reader.bodies);
         let guard = bodies.index();
         let Some(index) = guard.as_ref() else { return Ok(()) };
-        index.insert(recent, self.journal.mark())?;
+        // Only with the last batch is the index built up to here.
+        let meanwhile = index.mark().unwrap_or(Mark { position: NOWHERE, chain: 0, ..self.journal.mark() });
+        let batches = recent.len().div_ceil(INDEX_BATCH);
+        for (number, batch) in recent.chunks(INDEX_BATCH).enumerate() {
+            let last = number.saturating_add(1) == batches;
+            index.insert(batch, if last { self.journal.mark() } else { meanwhile })?;
+        }
         self.batches_since_flush = self.batches_since_flush.saturating_add(1);
         if self.batches_since_flush >= INDEX_FLUSH_EVERY {
             self.batches_since_flush = 0;
@@ -349,7 +367,7 @@ impl<D: Disk> StoreReader<D> {
             return Ok(Some(*position));
         }
         let guard = self.bodies.index();
-        let found = guard.as_ref().ok_or(StoreError::Rebuilding)?.get(digest);
+        let found = guard.as_ref().ok_or(StoreError::NoIndex)?.get(digest);
         found.map_err(|fault| {
             self.bodies.doubted.store(true, Ordering::Release);
             fault.into()
@@ -480,4 +498,214 @@ fn lock(directory: &Path) -> Result<fs::File, StoreError> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(StoreError::disk("write", &path))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::store::disk::CrashingDisk;
+
+    const BODIES: usize = 300;
+
+    fn body(number: usize) -> Vec<u8> {
+        format!("body {number} {}", "z".repeat(number)).into_bytes()
+    }
+
+    fn frames(numbers: std::ops::Range<usize>) -> Vec<Frame> {
+        numbers.map(|number| Frame::new(FrameKind::Body, body(number)).unwrap()).collect()
+    }
+
+    fn assert_serves(store: &StoreReader, bodies: usize) {
+        for number in 0..bodies {
+            let found = store.body(&Digest::of(&body(number))).unwrap();
+            assert_eq!(found.as_deref(), Some(body(number).as_slice()), "body {number}");
+        }
+        assert_eq!(store.body(&Digest::of(b"never written")).unwrap(), None);
+    }
+
+    fn filled() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, recovered) = Store::open(directory.path()).unwrap();
+        assert!(recovered.journal.fresh && matches!(recovered.index, IndexOutcome::Built));
+        store.append(&frames(0..BODIES)).unwrap();
+        store.snapshot_file().replace(b"snapshot").unwrap();
+        assert_serves(&store.reader(), BODIES);
+        store.update_index().unwrap();
+        assert_serves(&store.reader(), BODIES);
+        store.close().unwrap();
+        directory
+    }
+
+    fn reopen(directory: &Path) -> Recovered {
+        let (store, recovered) = Store::open(directory).unwrap();
+        assert_eq!((recovered.journal.frames, recovered.journal.cut), (BODIES as u64, None));
+        assert_serves(&store.reader(), BODIES);
+        store.close().unwrap();
+        recovered
+    }
+
+    #[test]
+    fn serves_what_was_written_after_opening_again() {
+        let directory = filled();
+        assert!(matches!(reopen(directory.path()).index, IndexOutcome::Kept));
+        let (store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(store.snapshot_file().read().unwrap().as_deref(), Some(b"snapshot".as_slice()));
+    }
+
+    #[test]
+    fn catches_up_with_bodies_that_the_index_has_not_seen() {
+        let directory = filled();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.append(&frames(BODIES..BODIES + 20)).unwrap();
+        drop(store); // as a kill: nothing is indexed, nothing is closed
+        let (store, recovered) = Store::open(directory.path()).unwrap();
+        assert!(matches!(recovered.index, IndexOutcome::Kept), "{:?}", recovered.index);
+        assert_serves(&store.reader(), BODIES + 20);
+    }
+
+    #[test]
+    fn second_open_names_the_process_that_has_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        let error = Store::open(directory.path()).err().unwrap().to_string();
+        assert_eq!(error, format!("store is in use by a running node (process {})", std::process::id()));
+        drop(store);
+        assert!(Store::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn rebuilds_a_deleted_index() {
+        let directory = filled();
+        fs::remove_dir_all(directory.path().join("index")).unwrap();
+        assert!(matches!(reopen(directory.path()).index, IndexOutcome::Built));
+    }
+
+    #[test]
+    fn rebuilds_an_index_that_is_no_folder_or_truncated() {
+        let directory = filled();
+        let index = directory.path().join("index");
+        fs::remove_dir_all(&index).unwrap();
+        fs::write(&index, b"not an index").unwrap();
+        assert!(matches!(reopen(directory.path()).index, IndexOutcome::Rebuilt { .. }));
+        let db = fs::OpenOptions::new().write(true).open(index.join("db")).unwrap();
+        db.set_len(db.metadata().unwrap().len() / 2).unwrap();
+        reopen(directory.path());
+        assert!(matches!(reopen(directory.path()).index, IndexOutcome::Kept));
+    }
+
+    #[test]
+    fn serves_every_body_whatever_byte_of_the_index_is_flipped() {
+        let directory = filled();
+        let mut kept = 0;
+        for seed in 0..60u64 {
+            let names = fs::read_dir(directory.path().join("index")).unwrap();
+            let mut files = names.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect::<Vec<_>>();
+            files.sort();
+            let file = &files[seed as usize % files.len()];
+            let mut bytes = fs::read(file).unwrap();
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+            for flip in 0..3 {
+                let at = (seed * 3 + flip).wrapping_mul(0x9e37_79b9_7f4a_7c15) % used as u64;
+                bytes[at as usize] ^= 1 << (seed % 8);
+            }
+            fs::write(file, bytes).unwrap();
+            kept += usize::from(matches!(reopen(directory.path()).index, IndexOutcome::Kept));
+        }
+        assert!(kept < 60, "no flip was ever noticed");
+    }
+
+    #[test]
+    fn notices_that_an_older_journal_was_put_back() {
+        let directory = filled();
+        let journal = directory.path().join("journal").join("00000001.seg");
+        let old = fs::read(&journal).unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.append(&frames(BODIES..BODIES + 5)).unwrap();
+        let mark = store.close().unwrap();
+        fs::write(&journal, old).unwrap();
+        let recovered = reopen(directory.path());
+        assert_eq!(recovered.behind, Some(mark));
+        assert!(matches!(recovered.index, IndexOutcome::Rebuilt { .. }));
+        assert_eq!(reopen(directory.path()).behind, None);
+    }
+
+    #[test]
+    fn serves_a_second_copy_when_the_first_is_damaged() {
+        let directory = filled();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let position = store.append(&frames(7..8)).unwrap()[0];
+        store.close().unwrap();
+        let path = directory.path().join("journal").join("00000001.seg");
+        let mut bytes = fs::read(&path).unwrap();
+        let first = bytes.windows(7).position(|window| window == b"body 7 ").unwrap();
+        assert!((first as u64) < position.offset);
+        bytes[first] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (store, recovered) = Store::open(directory.path()).unwrap();
+        assert_eq!(recovered.journal.damage.len(), 1);
+        assert_serves(&store.reader(), BODIES);
+    }
+
+    #[tokio::test]
+    async fn writer_reports_in_order_and_indexes_afterwards() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        let reader = store.reader();
+        let (sender, mut reports) = tokio::sync::mpsc::channel(4);
+        let writer = spawn_writer(store, sender).unwrap();
+        for ticket in 0..200 {
+            writer.persist(ticket, frames(ticket as usize..ticket as usize + 1)).unwrap();
+        }
+        for ticket in 0..200 {
+            let report = reports.recv().await.unwrap();
+            assert!(matches!(report, Report::Persisted(done) if done == ticket), "{report:?}");
+            assert!(reader.body(&Digest::of(&body(ticket as usize))).unwrap().is_some());
+        }
+        writer.close().unwrap();
+        let (store, recovered) = Store::open(directory.path()).unwrap();
+        assert_eq!(recovered.journal.frames, 200);
+        assert!(matches!(recovered.index, IndexOutcome::Kept), "{:?}", recovered.index);
+        assert_serves(&store.reader(), 200);
+    }
+
+    #[tokio::test]
+    async fn writer_holds_after_a_failure_until_it_is_told_to_resume() {
+        for failure in [9, 10, 11, 12] {
+            let index = tempfile::tempdir().unwrap();
+            let options = JournalOptions { segment_size: SEGMENT_SIZE, id: [1; 16] };
+            let disk = CrashingDisk::new();
+            let open = |disk| Store::open_on(disk, Path::new("/node"), &index.path().join("index"), options).unwrap();
+            let (store, _) = open(disk.clone());
+            let opening = disk.calls();
+            let disk = disk.fail_at(opening + failure - 8);
+            let (sender, mut reports) = tokio::sync::mpsc::channel(64);
+            let writer = spawn_writer(store, sender).unwrap();
+            let mut held = Vec::new();
+            let mut failed = false;
+            for ticket in 0..8 {
+                writer.persist(ticket, frames(ticket as usize..ticket as usize + 1)).unwrap();
+                match reports.recv().await.unwrap() {
+                    Report::Persisted(done) => held.push(done),
+                    Report::PersistFailed(ticket, _) if failed => {
+                        assert!(writer.resume());
+                        assert!(ticket < 7);
+                    }
+                    Report::PersistFailed(_, error) => {
+                        assert!(matches!(*error, StoreError::Journal(_)));
+                        failed = true;
+                    }
+                }
+            }
+            writer.close().unwrap();
+            assert!(failed && held.len() == 6, "one ticket failed, the next was held: {held:?}");
+            let (store, recovered) = open(disk.after_crash(0));
+            assert_eq!((recovered.journal.frames, recovered.journal.cut), (6, None));
+            for ticket in 0..8u64 {
+                let found = store.body(&Digest::of(&body(ticket as usize))).unwrap();
+                assert_eq!(found.is_some(), held.contains(&ticket));
+            }
+        }
+    }
 }

@@ -190,6 +190,11 @@ impl Credential {
         self.size_bytes
     }
 
+    /// Returns the credential's own identifier, if it has one.
+    pub fn id(&self) -> Option<&str> {
+        self.claims.document.get("id").and_then(Json::as_str)
+    }
+
     /// Returns the issuer's identifier, which need not be a DID.
     pub fn issuer(&self) -> &str {
         &self.claims.issuer

@@ -1,5 +1,6 @@
 //! Registers, trust and verification of Standfast, as pure functions: no I/O, no clock, no randomness.
 
+pub mod bundle;
 pub mod charter;
 pub mod codec;
 pub mod credential;
@@ -12,9 +13,11 @@ pub mod log;
 pub mod policy;
 pub mod register;
 pub mod replica;
+pub mod snapshot;
 pub mod status;
 pub mod sync;
 pub mod time;
 pub mod trie;
 pub mod trust;
 pub mod verdict;
+pub mod verify;

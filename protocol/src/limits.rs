@@ -80,7 +80,7 @@ pub const RESPONSE_SIZE_MAX: usize = 256 * 1024;
 /// Bytes of entries or of a body in one response (`specs/sync.md` §3).
 pub const STEP_SIZE_MAX: usize = 64 * 1024;
 /// Entries, or bodies, in one message (`specs/sync.md` §2.1).
-pub const MESSAGE_ENTRIES_MAX: usize = 4096;
+pub const MESSAGE_ENTRIES_MAX: usize = 256 * 1024;
 /// Registers that a frontier response lists before it goes one level deeper (`specs/sync.md` §3.1).
 pub const FRONTIER_LEAVES_MAX: usize = 64;
 /// Hashes in a proof of the trie: bits of SHA-256 (`specs/register.md`, "State root").
@@ -145,3 +145,13 @@ pub const REGISTERS_MAX: usize = 10_000;
 pub const RDF_STEPS_MAX: usize = 4096;
 /// How deep that search goes (`specs/verification.md` §4).
 pub const RDF_DEPTH_MAX: usize = 64;
+/// Bytes in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
+/// Charters in a bundle (`specs/bundle.md` §1).
+pub const BUNDLE_CHARTERS_MAX: usize = 10_000;
+/// Sets of contexts from registers whose processed form a snapshot keeps (`specs/verification.md` §4).
+pub const CONTEXT_SETS_KEPT: usize = 64;
+/// Sets of contexts from registers under which a path is searched (`specs/verification.md` §4).
+pub const CONTEXT_SETS_TRIED: usize = 8;
+/// Proofs over foreign status lists that a snapshot keeps (`specs/verification.md` §6).
+pub const LIST_PROOFS_KEPT: usize = 4096;

@@ -290,6 +290,23 @@ impl Replica {
     /// to the charter decides under which keys it is replicated. (A verifier looks at the keys of its own path again.)
     /// True when the set changed.
     pub fn rebind(&mut self) -> bool {
+        let (_, bound) = self.search();
+        let changed = *self.bound != bound;
+        if changed {
+            for (origin, bound) in &bound {
+                if let Some(register) = self.registers.get_mut(origin)
+                    && register.keys() != bound.keys
+                {
+                    Arc::make_mut(register).bind(&bound.keys);
+                }
+            }
+            self.bound = Arc::new(bound);
+        }
+        changed
+    }
+
+    fn search(&self) -> (Vec<String>, BTreeMap<String, Bound>) {
+        let mut order = Vec::new();
         let mut bound: BTreeMap<String, Bound> = BTreeMap::new();
         let mut queue: VecDeque<Bound> = self
             .charter()
@@ -305,20 +322,15 @@ impl Replica {
             if let Some(register) = self.registers.get(&origin) {
                 queue.extend(self.edges(register));
             }
+            order.push(origin.clone());
             bound.insert(origin, next);
         }
-        let changed = *self.bound != bound;
-        if changed {
-            for (origin, bound) in &bound {
-                if let Some(register) = self.registers.get_mut(origin)
-                    && register.keys() != bound.keys
-                {
-                    Arc::make_mut(register).bind(&bound.keys);
-                }
-            }
-            self.bound = Arc::new(bound);
-        }
-        changed
+        (order, bound)
+    }
+
+    /// Returns the origins of bound registers in the order in which they name each other: anchors first.
+    pub fn binding_order(&self) -> Vec<String> {
+        self.search().0
     }
 
     /// The registers that trust entries of this register bind: at W first, then in what is pending, so that a register

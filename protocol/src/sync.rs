@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(test)]
+mod tests;
+
 pub mod answer;
 pub mod check;
 pub mod duties;

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::key::{Algorithm, KeyError, VerifierKey, is_own_origin};
 use crate::limits;
 use crate::register::fact::{self, Binding, Fact, Outcome, Scope, Terms};
 
@@ -24,6 +25,55 @@ pub struct Anchor {
     pub authority: String,
     /// Its register.
     pub register: Binding,
+}
+
+/// Why a binding names no register.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindingError {
+    /// No key, or more than a register may have.
+    #[error("expected 1 to {max} keys, came {0}", max = limits::REGISTER_KEYS_MAX)]
+    Count(usize),
+    /// A key that is no verifier key.
+    #[error("key {at} is not a verifier key")]
+    Key {
+        /// Its position.
+        at: usize,
+        /// What is wrong with it.
+        #[source]
+        source: KeyError,
+    },
+    /// A key with another name than the origin.
+    #[error("expected keys named by the origin, came `{0}`")]
+    ForeignKey(String),
+    /// An origin that is not that of its first key.
+    #[error("the origin is not that of its first key, which signs heads (0x01)")]
+    NotOwnOrigin,
+    /// One public key twice.
+    #[error("the public key of key {0} stands twice")]
+    KeyTwice(usize),
+}
+
+/// Reads the keys of a binding (`specs/trust.md` §1): nobody can bind an origin that is another key's.
+pub fn bound_keys(binding: &Binding) -> Result<Vec<VerifierKey>, BindingError> {
+    let count = binding.keys.len();
+    if !(1..=limits::REGISTER_KEYS_MAX).contains(&count) {
+        return Err(BindingError::Count(count));
+    }
+    let mut keys: Vec<VerifierKey> = Vec::with_capacity(count);
+    for (at, text) in binding.keys.iter().enumerate() {
+        let key: VerifierKey = text.parse().map_err(|source| BindingError::Key { at, source })?;
+        if key.name() != binding.origin {
+            return Err(BindingError::ForeignKey(key.name().to_owned()));
+        }
+        if keys.iter().any(|other| other.key() == key.key()) {
+            return Err(BindingError::KeyTwice(at));
+        }
+        keys.push(key);
+    }
+    match keys.first() {
+        Some(first) if first.algorithm() == Algorithm::Note && is_own_origin(first) => Ok(keys),
+        _ => Err(BindingError::NotOwnOrigin),
+    }
 }
 
 /// The registers that a search may read.
@@ -37,7 +87,7 @@ pub trait World {
 
 /// What a search reads in one register. Facts may be lent or made on the spot.
 pub trait TrustRegister {
-    /// True when the head held is signed by one of these verifier keys.
+    /// True when the head held is signed by one of these verifier keys. Keys that [`bound_keys`] refuses sign nothing.
     fn is_signed_by(&self, keys: &[String]) -> bool;
 
     /// Visits the facts under `trust/<entity>/recognize/<label>`, ascending by the bytes of their keys: of W, of every
@@ -506,6 +556,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::key::{SecretKey, origin_of};
     use crate::register::fact::Reason;
 
     type Key = (String, String, String);
@@ -547,6 +598,26 @@ mod tests {
             let key = (entity.into(), action.into(), resource.into());
             self.0.entry(origin.into()).or_default().0.insert(key, fact);
         }
+    }
+
+    #[test]
+    fn nobody_binds_an_origin_of_another_key() {
+        let public = |seed| SecretKey::from_seed(&[seed; 32]).public();
+        let origin = origin_of("a.example/register", &public(1));
+        let key =
+            |name: &str, algorithm, seed| VerifierKey::new(name, algorithm, public(seed)).expect("a name").to_string();
+        let bind = |keys: &[String]| {
+            bound_keys(&Binding { origin: origin.clone(), keys: keys.to_vec(), after: None }).map(|keys| keys.len())
+        };
+        let own = key(&origin, Algorithm::Note, 1);
+        assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 2)]), Ok(2));
+        assert_eq!(bind(&[]), Err(BindingError::Count(0)));
+        assert_eq!(bind(&[key(&origin, Algorithm::Note, 2)]), Err(BindingError::NotOwnOrigin));
+        assert_eq!(bind(&[key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::NotOwnOrigin));
+        assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::KeyTwice(1)));
+        let foreign = key("b.example/register", Algorithm::Note, 2);
+        assert_eq!(bind(&[own.clone(), foreign]), Err(BindingError::ForeignKey("b.example/register".into())));
+        assert_eq!(bind(&[own, "K".into()]), Err(BindingError::Key { at: 1, source: KeyError::Shape }));
     }
 
     fn binding(origin: &str, key: &str) -> Binding {

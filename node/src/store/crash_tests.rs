@@ -15,7 +15,7 @@ const STORE: &str = "/data/standfast";
 const OPTIONS: JournalOptions = JournalOptions { segment_size: 420, id: [9; 16] };
 /// One for each way in which a [`CrashingDisk`] tears a file.
 const SEEDS: u64 = 8;
-const GROUPS: usize = 20;
+const GROUPS: usize = 16;
 
 /// What the world has been told, and what it has not yet been told.
 #[derive(Clone, Default)]
@@ -40,7 +40,7 @@ fn group(number: usize) -> Vec<Frame> {
     }
     if number % 3 == 2 {
         let kind = FrameKind::ALL[number % 7];
-        let filler = "x".repeat(if number % 2 == 0 { 0 } else { 190 });
+        let filler = "x".repeat(if number.is_multiple_of(2) { 0 } else { 190 });
         frames.push(Frame::new(kind, format!("other {number:04} {filler}")).unwrap());
     }
     frames

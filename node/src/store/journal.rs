@@ -28,7 +28,7 @@ pub use recovery::{Cut, Damage, Flaw, Recovered};
 use frame::{CLOSE, HEADER_SIZE, Header, Place};
 use scan::{Scan, Step};
 
-/// Bytes after which a segment is full (`specs/store.md` §2); the group that passes it starts the next one.
+/// Bytes after which a segment is full and the next group starts another (`specs/store.md` §2).
 pub const SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
 /// Bytes in one group of frames, which are written and synced together (`specs/store.md` §4).
 pub const GROUP_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -402,5 +402,225 @@ impl<D: Disk> Iterator for Frames<D> {
             self.segments = Vec::new().into_iter();
         }
         item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::store::disk::CrashingDisk;
+
+    const DIRECTORY: &str = "/node/journal";
+    const OPTIONS: JournalOptions = JournalOptions { segment_size: 200, id: [3; 16] };
+
+    fn open(disk: &CrashingDisk) -> (Journal<CrashingDisk>, Recovered) {
+        Journal::open(disk.clone(), Path::new(DIRECTORY), OPTIONS).unwrap()
+    }
+
+    fn segment(number: u64) -> PathBuf {
+        Path::new(DIRECTORY).join(recovery::file_name(number, false))
+    }
+
+    fn frame(number: usize) -> Frame {
+        Frame::new(FrameKind::ALL[number % 7], format!("payload of frame {number:04}")).unwrap()
+    }
+
+    /// Ten groups of one frame in several segments, not closed.
+    fn written() -> (CrashingDisk, Vec<Position>) {
+        let disk = CrashingDisk::new();
+        let (mut journal, recovered) = open(&disk);
+        assert!(recovered.fresh);
+        let mut positions = Vec::new();
+        for number in 0..10 {
+            positions.extend(journal.append(&[frame(number)]).unwrap());
+            journal.commit().unwrap();
+        }
+        assert!(positions[9].segment >= 2);
+        (disk, positions)
+    }
+
+    fn frames(journal: &Journal<CrashingDisk>) -> Vec<Frame> {
+        journal.reader().frames(None).map(|item| item.unwrap().1).collect()
+    }
+
+    #[test]
+    fn reads_each_frame_at_its_position_and_nowhere_else() {
+        let (disk, positions) = written();
+        let (journal, recovered) = open(&disk);
+        assert_eq!((recovered.frames, recovered.cut, recovered.damage.len()), (10, None, 0));
+        for (number, position) in positions.iter().enumerate() {
+            assert_eq!(journal.reader().read(*position).unwrap(), frame(number));
+            let beside = Position { offset: position.offset + 1, ..*position };
+            assert!(matches!(journal.reader().read(beside), Err(JournalError::NoFrame { .. })));
+        }
+    }
+
+    #[test]
+    fn does_not_read_what_is_not_committed() {
+        let (disk, _) = written();
+        let (mut journal, _) = open(&disk);
+        let position = journal.append(&[frame(10)]).unwrap()[0];
+        assert!(journal.reader().read(position).is_err());
+        journal.commit().unwrap();
+        assert_eq!(journal.reader().read(position).unwrap(), frame(10));
+    }
+
+    #[test]
+    fn frames_start_at_a_position_or_at_the_end_of_a_frame() {
+        let (disk, positions) = written();
+        let (journal, _) = open(&disk);
+        let from = |position| journal.reader().frames(Some(position)).map(|item| item.unwrap().0).collect::<Vec<_>>();
+        for (at, position) in positions.iter().enumerate() {
+            assert_eq!(from(*position), positions[at..]);
+            let end = Position { offset: position.offset + frame(0).size() as u64, ..*position };
+            assert_eq!(from(end), positions[at + 1..]);
+        }
+    }
+
+    #[test]
+    fn cuts_and_reports_a_torn_tail() {
+        let (disk, positions) = written();
+        disk.damage(&segment(positions[9].segment), |bytes| bytes.truncate(bytes.len() - 1)).unwrap();
+        let (journal, recovered) = open(&disk);
+        let length = frame(0).size() as u64 - 1;
+        assert_eq!(recovered.cut, Some(Cut { position: positions[9], length }));
+        assert_eq!((recovered.frames, recovered.damage.len()), (9, 0));
+        assert_eq!(frames(&journal), (0..9).map(frame).collect::<Vec<_>>());
+        assert_eq!(open(&disk).1.cut, None);
+    }
+
+    #[test]
+    fn damage_before_a_later_group_is_no_torn_tail() {
+        let (disk, positions) = written();
+        let last = positions[9].segment;
+        let in_last = positions.iter().position(|position| position.segment == last).unwrap();
+        assert!(in_last < 9, "the last segment needs two groups");
+        disk.damage(&segment(last), |bytes| bytes[positions[in_last].offset as usize + 12] ^= 1).unwrap();
+        for _ in 0..3 {
+            let (journal, recovered) = open(&disk);
+            let flaw = Flaw::Frames { first: positions[in_last].offset, length: frame(0).size() as u64 };
+            assert_eq!((recovered.cut, recovered.damage), (None, vec![Damage { segment: last, flaw }]));
+            let rest = (0..10).filter(|number| *number != in_last).map(frame).collect::<Vec<_>>();
+            assert_eq!(frames(&journal), rest);
+            assert!(journal.reader().read(positions[in_last]).is_err());
+        }
+        let (mut journal, _) = open(&disk);
+        let position = journal.append(&[frame(10)]).unwrap()[0];
+        journal.commit().unwrap();
+        assert!(position.segment > last, "a quarantined segment is not written to");
+        assert_eq!(open(&disk).1.frames, 10);
+    }
+
+    #[test]
+    fn each_flipped_byte_of_a_closed_journal_is_reported_and_costs_one_frame() {
+        let (disk, positions) = written();
+        open(&disk).0.close().unwrap();
+        for number in 1..=positions[9].segment {
+            for at in 0..disk.size(&segment(number)).unwrap() {
+                let copy = disk.after_kill();
+                copy.damage(&segment(number), |bytes| bytes[at as usize] ^= 0x10).unwrap();
+                let (journal, recovered) = open(&copy);
+                let in_close = number == positions[9].segment && recovered.cut.is_some();
+                assert!(in_close || recovered.damage.iter().any(|damage| damage.segment == number), "{number} {at}");
+                let held = frames(&journal);
+                let lost = (0..10).map(frame).filter(|frame| !held.contains(frame)).count();
+                assert!(lost <= 1 && held.len() + lost == 10, "segment {number}, byte {at}: {lost} lost");
+            }
+        }
+    }
+
+    #[test]
+    fn reports_a_missing_segment_and_one_that_lost_its_end() {
+        let (disk, positions) = written();
+        assert!(positions[9].segment >= 3);
+        let copy = disk.after_kill();
+        copy.lose(&segment(2)).unwrap();
+        assert_eq!(open(&copy).1.damage, [Damage { segment: 2, flaw: Flaw::Missing { count: 1 } }]);
+        let (size, cut) = (disk.size(&segment(1)).unwrap(), frame(0).size() as u64);
+        disk.damage(&segment(1), |bytes| bytes.truncate((size - cut) as usize)).unwrap();
+        let flaw = Flaw::Ending { expected: size, found: size - cut };
+        assert_eq!(open(&disk).1.damage, [Damage { segment: 1, flaw }]);
+    }
+
+    #[test]
+    fn refuses_frames_and_segments_from_elsewhere() {
+        let (disk, positions) = written();
+        let last = positions[9];
+        // A frame that is whole, copied behind the last one.
+        disk.damage(&segment(last.segment), |bytes| bytes.extend_from_within(last.offset as usize..)).unwrap();
+        let (_, recovered) = open(&disk);
+        assert_eq!((recovered.frames, recovered.cut.is_some()), (10, true));
+        // Segment 2 of another journal.
+        let other = CrashingDisk::new();
+        let options = JournalOptions { id: [4; 16], ..OPTIONS };
+        let (mut journal, _) = Journal::open(other.clone(), Path::new(DIRECTORY), options).unwrap();
+        (0..10).for_each(|number| {
+            journal.append(&[frame(number + 50)]).unwrap();
+            journal.commit().unwrap();
+        });
+        let foreign = other.read(&segment(2), 0, 10_000).unwrap();
+        disk.damage(&segment(2), |bytes| *bytes = foreign).unwrap();
+        let (journal, recovered) = open(&disk);
+        assert_eq!(recovered.damage, [Damage { segment: 2, flaw: Flaw::Foreign }]);
+        assert!(frames(&journal).iter().all(|held| (0..10).map(frame).any(|own| own == *held)));
+    }
+
+    #[test]
+    fn leaves_a_newer_journal_alone() {
+        let (disk, positions) = written();
+        let copy = disk.after_kill();
+        copy.damage(&segment(1), |bytes| {
+            bytes[19] = b'2';
+            let checksum = crc32fast::hash(&bytes[..57]).to_be_bytes();
+            bytes[57..61].copy_from_slice(&checksum);
+        })
+        .unwrap();
+        let opened = Journal::open(copy, Path::new(DIRECTORY), OPTIONS);
+        assert!(matches!(opened, Err(JournalError::UpgradeNeeded { segment: 1 })));
+        let end = Position { offset: positions[9].offset + frame(0).size() as u64, ..positions[9] };
+        disk.damage(&segment(end.segment), |bytes| {
+            Place { id: OPTIONS.id, position: end }.write(99, end.offset as u32, b"news", bytes);
+        })
+        .unwrap();
+        let opened = Journal::open(disk, Path::new(DIRECTORY), OPTIONS);
+        assert!(matches!(opened, Err(JournalError::UpgradeNeeded { .. })));
+    }
+
+    #[test]
+    fn holds_its_own_marks_and_not_those_of_a_longer_copy() {
+        let (disk, _) = written();
+        let (mut journal, _) = open(&disk);
+        let (copy, before) = (disk.after_kill(), journal.mark());
+        journal.append(&[frame(10)]).unwrap();
+        journal.commit().unwrap();
+        let after = journal.mark();
+        assert!(journal.reader().holds(&before).unwrap() && journal.reader().holds(&after).unwrap());
+        let (mut journal, _) = open(&copy);
+        assert!(journal.reader().holds(&before).unwrap() && !journal.reader().holds(&after).unwrap());
+        journal.append(&[frame(11)]).unwrap();
+        journal.commit().unwrap();
+        assert_eq!(journal.mark().position, after.position);
+        assert!(!journal.reader().holds(&after).unwrap(), "another frame of the same size stands there");
+    }
+
+    #[test]
+    fn a_closed_journal_is_not_closed_twice() {
+        let (disk, _) = written();
+        let mark = open(&disk).0.close().unwrap();
+        let (journal, recovered) = open(&disk);
+        assert_eq!((recovered.end, recovered.frames), (mark, 10));
+        assert_eq!(journal.close().unwrap(), mark);
+    }
+
+    #[test]
+    fn refuses_a_group_above_the_bound_and_keeps_what_was_taken_up() {
+        let (mut journal, _) = open(&CrashingDisk::new());
+        journal.append(&[frame(0)]).unwrap();
+        let large = vec![Frame::new(FrameKind::Body, vec![0; FRAME_PAYLOAD_SIZE_MAX]).unwrap(); 4];
+        assert!(matches!(journal.append(&large), Err(JournalError::GroupTooLarge { .. })));
+        journal.commit().unwrap();
+        assert_eq!(frames(&journal), [frame(0)]);
     }
 }

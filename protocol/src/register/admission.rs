@@ -1,5 +1,7 @@
 //! Admission: what becomes of a signed head that comes with entries (`specs/register.md` §6).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::branch::Branch;
@@ -10,7 +12,6 @@ use crate::digest::Digest;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
 use crate::log::merkle::{self, Edge, Tree};
-use std::sync::Arc;
 
 /// What became of a head. From [`Admission::Gap`] on it is a refusal that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +122,10 @@ impl Register {
             return self.conflict(&head);
         }
         let admission = if offer.common == size {
-            self.main.remember(head);
+            // A forgotten checkpoint below W stays forgotten: a peer that replays old heads fills no memory.
+            if size >= self.size_witnessed() || self.stand(size).is_some() {
+                self.main.remember(head);
+            }
             if size == newest { Admission::Known } else { Admission::Older }
         } else if offer.common == newest {
             self.extend_main(head, &offer)

@@ -15,8 +15,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::fact::{After, Binding, Reason, Scope, Terms};
+use crate::credential::Credential;
 use crate::credential::json::{Json, Object};
+use crate::did;
 use crate::digest::Digest;
+use crate::status::bitstring::Bitstring;
 use crate::status::native::StatusList;
 
 /// A body under its digest, with what it decodes to.
@@ -26,6 +29,8 @@ pub struct Record {
     list: OnceLock<Option<Box<StatusList>>>,
     document: OnceLock<Option<Box<DidDocument>>>,
     entry: OnceLock<Option<Box<TrustEntry>>>,
+    resolved: OnceLock<Option<Box<did::DidDocument>>>,
+    foreign: OnceLock<Option<Box<(Credential, Bitstring)>>>,
 }
 
 impl Record {
@@ -33,7 +38,15 @@ impl Record {
     pub fn new(body: impl Into<Bytes>) -> Self {
         let body = body.into();
         let digest = Digest::of(&body);
-        Self { body, digest, list: OnceLock::new(), document: OnceLock::new(), entry: OnceLock::new() }
+        Self {
+            body,
+            digest,
+            list: OnceLock::new(),
+            document: OnceLock::new(),
+            entry: OnceLock::new(),
+            resolved: OnceLock::new(),
+            foreign: OnceLock::new(),
+        }
     }
 
     /// Returns the bytes.
@@ -56,6 +69,21 @@ impl Record {
     pub fn did_document(&self) -> Result<&DidDocument, Reason> {
         let cell = self.document.get_or_init(|| DidDocument::read(&self.body).map(Box::new));
         cell.as_deref().ok_or(Reason::BodyMalformed)
+    }
+
+    /// Returns the DID document with its keys, as credentials are proven by them; `None` when it is none.
+    pub fn resolved(&self) -> Option<&did::DidDocument> {
+        self.resolved.get_or_init(|| did::DidDocument::parse(&self.body).ok().map(Box::new)).as_deref()
+    }
+
+    /// Returns a status list that stands as a credential of its own; nothing says yet who signed it.
+    pub fn foreign_list(&self) -> Option<&(Credential, Bitstring)> {
+        let read = || {
+            let credential = Credential::parse(&self.body).ok()?;
+            let list = Bitstring::from_credential(&credential).ok()?;
+            Some(Box::new((credential, list)))
+        };
+        self.foreign.get_or_init(read).as_deref()
     }
 
     /// Returns the trust entry; [`Reason::BodyMalformed`] when it is none.

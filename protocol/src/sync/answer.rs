@@ -94,7 +94,8 @@ fn fork(replica: &Replica, origin: &str) -> Option<Response> {
     Some(Response::Fork { proof, other })
 }
 
-fn bare_message(stand: &Stand) -> HeadMessage {
+/// Returns a head with its signatures and cosignatures, and no entries.
+pub(crate) fn bare_message(stand: &Stand) -> HeadMessage {
     let head = stand.head();
     HeadMessage {
         checkpoint: head.checkpoint().clone(),

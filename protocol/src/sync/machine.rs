@@ -396,8 +396,12 @@ impl Machine {
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
             // Either we are behind, or the two of us are on two branches: ask for enough to find out.
             if let Some(peer) = source.peer() {
-                let from_start = admission != Admission::Gap;
-                self.peers.want_entries_from(&peer, &origin, if from_start { 0 } else { before.size_newest() });
+                match admission {
+                    Admission::Gap => self.peers.want_entries_from(&peer, &origin, before.size_newest()),
+                    // Whole from the start, and still it does not fit: asking again would bring the same.
+                    _ if first == 0 => {}
+                    _ => self.peers.want_entries_from(&peer, &origin, 0),
+                }
             }
         }
         if let Admission::Frozen(_) = &admission {
@@ -539,7 +543,7 @@ impl Machine {
                 self.replica.push_charter(charter);
                 self.outputs.push(Output::Notice(Notice::Charter { version }));
                 self.outputs.push(Output::Changed);
-                self.peers.ask_everybody(&self.replica);
+                self.peers.ask_everybody();
                 self.part_done(&source, Ok(true));
             }
         }
@@ -615,7 +619,7 @@ impl Machine {
         let moved = now_newest != newest || register.is_forked() != forked;
         if self.replica.install(register) {
             // A recognised authority came to be known: its register is asked for at once.
-            self.peers.ask_everybody(&self.replica);
+            self.peers.ask_everybody();
         }
         self.outputs.push(Output::Changed);
         moved
@@ -623,7 +627,7 @@ impl Machine {
 
     fn bodies_came(&mut self, source: &Source) {
         if self.replica.rebind() {
-            self.peers.ask_everybody(&self.replica);
+            self.peers.ask_everybody();
         }
         self.outputs.push(Output::Changed);
         if self.replica.bodies_missing().is_empty() {
@@ -684,7 +688,7 @@ impl Machine {
             self.park(None, frames, Parked::Publish { message, timestamp: None, view: Some(view) });
         }
         self.want_bodies(None);
-        self.peers.ticked(self.now_ms, entropy, &self.replica);
+        self.peers.ticked(self.now_ms, entropy);
         if entropy.is_multiple_of(64) {
             self.replica.drop_unneeded_bodies();
         }
@@ -796,14 +800,14 @@ impl Machine {
     fn responded(&mut self, peer: &Peer, ticket: u64, result: Option<Bytes>) {
         let Some(request) = self.peers.finished(peer, ticket) else { return };
         let Some(data) = result else {
-            self.peers.failed(peer, request, &self.replica);
+            self.peers.failed(&request);
             return;
         };
         match Response::decode(&data) {
             Err(error) => {
                 let reason = error.to_string();
                 self.outputs.push(Output::Notice(Notice::Refused { peer: peer.clone(), reason }));
-                self.peers.failed(peer, request, &self.replica);
+                self.peers.failed(&request);
             }
             Ok(response) => self.answered(peer, request, response, data.len()),
         }

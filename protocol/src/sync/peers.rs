@@ -17,6 +17,7 @@ use super::{Notice, Output, Pace, Peer};
 use crate::digest::Digest;
 use crate::limits;
 use crate::register::body::Record;
+use crate::register::state::Register;
 use crate::replica::Replica;
 use crate::status::delta::Delta;
 
@@ -49,11 +50,20 @@ pub(super) struct Peers {
     entries: BTreeMap<String, EntriesSoFar>,
     bodies: BTreeMap<Digest, BodySoFar>,
     next_exchange_ms: u64,
+    /// Rotates, so that a body that one peer does not hold is asked of another.
+    turn: usize,
 }
 
 impl Peers {
     pub(super) fn new(pace: Pace) -> Self {
-        Self { pace, states: BTreeMap::new(), entries: BTreeMap::new(), bodies: BTreeMap::new(), next_exchange_ms: 0 }
+        Self {
+            pace,
+            states: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            next_exchange_ms: 0,
+            turn: 0,
+        }
     }
 
     pub(super) fn connected(&mut self, peer: &Peer) {
@@ -69,7 +79,7 @@ impl Peers {
     }
 
     /// Compares frontiers with one random peer each 30 to 60 seconds.
-    pub(super) fn ticked(&mut self, now_ms: u64, entropy: u64, _replica: &Replica) {
+    pub(super) fn ticked(&mut self, now_ms: u64, entropy: u64) {
         let span = self.pace.sync_max_s.saturating_sub(self.pace.sync_min_s).saturating_mul(1000).saturating_add(1);
         let wait = self.pace.sync_min_s.saturating_mul(1000).saturating_add((entropy >> 32) % span);
         if self.next_exchange_ms == 0 {
@@ -85,7 +95,7 @@ impl Peers {
     }
 
     /// Compares frontiers with everybody, at once.
-    pub(super) fn ask_everybody(&mut self, _replica: &Replica) {
+    pub(super) fn ask_everybody(&mut self) {
         for state in self.states.values_mut() {
             push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
         }
@@ -112,6 +122,7 @@ impl Peers {
     /// Asks for bodies: the peer that has just sent the entries that name them, else anybody.
     pub(super) fn want_bodies(&mut self, peer: Option<&Peer>, missing: &BTreeSet<Digest>, replica: &Replica) {
         let peers: Vec<Peer> = self.states.keys().cloned().collect();
+        self.turn = self.turn.wrapping_add(1);
         for (i, digest) in missing.iter().take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
             let asked = |state: &PeerState| {
                 let of = |r: &Request| matches!(r, Request::Body { digest: d, .. } if d == digest);
@@ -121,7 +132,7 @@ impl Peers {
                 continue;
             }
             let Some(from) = peer.filter(|p| self.states.contains_key(*p)).or_else(|| {
-                let turn = i.checked_rem(peers.len())?;
+                let turn = self.turn.wrapping_add(i).checked_rem(peers.len())?;
                 peers.get(turn)
             }) else {
                 return;
@@ -151,22 +162,13 @@ impl Peers {
         self.states.get_mut(peer)?.under_way.remove(&ticket)
     }
 
-    /// A request came to nothing: what was half fetched is dropped, and asked of another peer.
-    pub(super) fn failed(&mut self, peer: &Peer, request: Request, _replica: &Replica) {
-        let retry = match &request {
-            Request::Entries { origin, .. } => {
-                let first = self.entries.remove(origin).map(|so_far| so_far.first);
-                first.map(|first| Request::Entries { origin: origin.clone(), first })
-            }
-            Request::Body { digest, .. } => {
-                self.bodies.remove(digest);
-                Some(Request::Body { digest: *digest, offset: 0, base: None })
-            }
-            Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => None,
-        };
-        let other = self.states.keys().find(|p| *p != peer).cloned();
-        if let (Some(request), Some(other)) = (retry, other) {
-            self.want(&other, request);
+    /// A request came to nothing: what was half fetched is dropped. The next tick asks another peer for a body, the next
+    /// exchange of frontiers for entries, so that what nobody holds is not asked for in a circle.
+    pub(super) fn failed(&mut self, request: &Request) {
+        match request {
+            Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
+            Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
+            Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => {}
         }
     }
 }
@@ -213,10 +215,7 @@ impl Machine {
                 }
             }
             (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
-            (request, _) => {
-                let replica = self.replica().clone();
-                self.peers.failed(peer, request, &replica);
-            }
+            (request, _) => self.peers.failed(&request),
         }
     }
 
@@ -262,7 +261,13 @@ impl Machine {
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
-        let other_root = held.as_ref().is_some_and(|r| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root));
+        // Of a fork both branches are held here once; then the peer's other root is nothing new.
+        let is_other_branch = |r: &Register| {
+            let mut heads = r.stands_other().map(|stand| stand.head().checkpoint());
+            heads.any(|head| head.size == leaf.newest && head.root == leaf.root)
+        };
+        let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
+        let other_root = held.as_deref().is_some_and(|r| differs(r) && !is_other_branch(r));
         if leaf.fork.is_some() && !held.as_ref().is_some_and(|r| r.is_forked()) {
             self.peers.want(peer, Request::Fork { origin: leaf.origin.clone() });
         }
@@ -335,8 +340,6 @@ impl Machine {
         let came = so_far.bytes.len() as u64;
         let request = |offset, base| Request::Body { digest, offset, base };
         if !fits || came > total || (piece.is_empty() && came < total) {
-            let replica = self.replica().clone();
-            self.peers.failed(peer, request(0, None), &replica);
             return;
         }
         if came < total {
@@ -356,11 +359,7 @@ impl Machine {
             Some(record) if !self.replica().bodies().contains(&digest) => {
                 self.keep_bodies(vec![Arc::new(record)], peer.clone());
             }
-            Some(_) => {}
-            None => {
-                let replica = self.replica().clone();
-                self.peers.failed(peer, request(0, None), &replica);
-            }
+            Some(_) | None => {}
         }
     }
 }

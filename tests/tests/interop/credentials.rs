@@ -2,8 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use standfast_protocol::credential::contexts::Contexts;
+use standfast_protocol::credential::data_integrity::Suite;
+use standfast_protocol::credential::issue::{issue_data_integrity, issue_vc_jwt};
+use standfast_protocol::credential::json::Json;
+use standfast_protocol::credential::{Credential, ProofError, issuer_binding};
+use standfast_protocol::did::DidDocument;
 use standfast_protocol::key::{PublicKey, SecretKey};
+use standfast_protocol::time::Time;
 use standfast_tests::interop::{Answer, Format, IssueJob, VerifyJob, node_tools, python};
 use standfast_tests::skip::unless_missing;
 
@@ -15,9 +23,12 @@ const DURING: &str = "2026-06-01T00:00:00Z";
 const AFTERWARDS: &str = "2031-06-01T00:00:00Z";
 const SEED: [u8; 32] = [7; 32];
 
-/// What the issuer of these tests signs with, in the forms that each side wants.
+fn secret_key() -> SecretKey {
+    SecretKey::from_seed(&SEED)
+}
+
 fn public_key() -> PublicKey {
-    SecretKey::from_seed(&SEED).public()
+    secret_key().public()
 }
 
 /// A driving licence with what tells implementations apart: control characters, other scripts, a number, a status entry.
@@ -144,4 +155,87 @@ fn npm_and_pypi_agree_on_a_token() {
         let bad = verify_job(Format::VcJwt, &tampered(Format::VcJwt, &secured));
         assert!(refused(&node.verify(&bad)) && refused(&python.verify_jwt(&bad)));
     }
+}
+
+/// The contexts of these tests as we hold them.
+fn our_contexts() -> Contexts {
+    contexts().into_iter().fold(Contexts::builtin(), |held, (url, document)| {
+        held.with(&url, Bytes::from(document.to_string())).expect("each URL has one document")
+    })
+}
+
+/// Signs the licence as our issuers do.
+fn issued_by_us(format: Format) -> Vec<u8> {
+    let credential = Json::parse(licence().to_string().as_bytes()).expect("the licence is strict JSON");
+    let created = Time::from_rfc3339(ISSUED).expect("a time");
+    let suite = match format {
+        Format::VcJwt => {
+            return issue_vc_jwt(&credential, METHOD, &secret_key()).expect("the licence is well formed").into_bytes();
+        }
+        Format::EddsaRdfc2022 => Suite::EddsaRdfc2022,
+        Format::EddsaJcs2022 => Suite::EddsaJcs2022,
+    };
+    issue_data_integrity(&credential, suite, METHOD, created, &secret_key(), &our_contexts())
+        .expect("the licence is well formed")
+        .to_string()
+        .into_bytes()
+}
+
+/// Proves a credential with the key that the issuer's document gives it; `Err` when the signature does not hold.
+fn prove_by_us(format: Format, secured: &[u8], contexts: &Contexts) -> Result<(), ProofError> {
+    let credential = Credential::parse(secured).unwrap_or_else(|e| panic!("{format:?}: {e}"));
+    assert_eq!(json!(credential.format().name()), json!(format), "the format is recognised");
+    assert_eq!(credential.issuer(), ISSUER);
+    let document = DidDocument::parse(did_document().to_string().as_bytes()).expect("the document is well formed");
+    let bound = issuer_binding(&credential, &document).unwrap_or_else(|e| panic!("{format:?}: {e}"));
+    assert_eq!(bound.key, public_key());
+    credential.prove(&bound.key, contexts).map(drop)
+}
+
+fn holds_and_breaks_when_changed(format: Format, secured: &[u8]) {
+    assert_eq!(prove_by_us(format, secured, &our_contexts()), Ok(()), "{format:?}");
+    let changed = tampered(format, secured);
+    assert_eq!(prove_by_us(format, &changed, &our_contexts()), Err(ProofError::Mismatch), "{format:?}");
+}
+
+#[test]
+fn we_verify_what_npm_issues() {
+    let Some(node) = unless_missing(node_tools()) else { return };
+    for format in Format::ALL {
+        holds_and_breaks_when_changed(format, &node.issue(&issue_job(format)));
+    }
+}
+
+#[test]
+fn we_verify_what_pypi_issues() {
+    let Some(python) = unless_missing(python()) else { return };
+    holds_and_breaks_when_changed(Format::VcJwt, &python.issue_jwt(&issue_job(Format::VcJwt)));
+}
+
+#[test]
+fn we_cannot_prove_what_npm_canonicalised_without_its_context() {
+    let Some(node) = unless_missing(node_tools()) else { return };
+    let secured = node.issue(&issue_job(Format::EddsaRdfc2022));
+    let unproven = prove_by_us(Format::EddsaRdfc2022, &secured, &Contexts::builtin());
+    assert!(matches!(unproven, Err(ProofError::Context(_))), "{unproven:?}");
+}
+
+#[test]
+fn npm_verifies_what_we_issue() {
+    let Some(node) = unless_missing(node_tools()) else { return };
+    for format in Format::ALL {
+        let secured = issued_by_us(format);
+        let good = node.verify(&verify_job(format, &secured));
+        assert!(good.verified, "{format:?}: {good:?}");
+        let changed = node.verify(&verify_job(format, &tampered(format, &secured)));
+        assert!(refused(&changed), "{format:?}: {changed:?}");
+    }
+}
+
+#[test]
+fn pypi_verifies_what_we_issue() {
+    let Some(python) = unless_missing(python()) else { return };
+    let secured = issued_by_us(Format::VcJwt);
+    assert!(python.verify_jwt(&verify_job(Format::VcJwt, &secured)).verified);
+    assert!(refused(&python.verify_jwt(&verify_job(Format::VcJwt, &tampered(Format::VcJwt, &secured)))));
 }

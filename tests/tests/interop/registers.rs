@@ -139,7 +139,8 @@ impl Publisher {
             for _ in 0..=dice.below(2) {
                 publisher.append(&mut earlier, dice);
                 let admission = publisher.offer(&earlier, dice);
-                let goes_on = matches!(admission, Admission::Fork | Admission::Older | Admission::Advanced); // advanced: it is the witnessed branch now
+                // Advanced: it has become the main branch, for it alone has a quorum.
+                let goes_on = matches!(admission, Admission::Fork | Admission::Older | Admission::Advanced);
                 assert!(goes_on, "{admission:?}");
             }
         }

@@ -1,0 +1,370 @@
+//! Bundles: everything that verifying needs, as one file (`specs/bundle.md`).
+//!
+//! ```text
+//! standfast bundle 1\n
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…]}
+//! register = [[head message…], fork message or empty, [statement message…]]
+//! ```
+//!
+//! This first encoding is plain: all entries of each register, so that opening one is replaying it through the gate that
+//! the network goes through. The same frontier gives the same bytes. Registers ascend by origin, bodies by digest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::charter::{CharterError, SignedCharter};
+use crate::codec::{CborError, Reader, Writer};
+use crate::digest::Digest;
+use crate::limits;
+use crate::log::note::{Note, NoteError};
+use crate::register::body::Record;
+use crate::register::fork::ForkProof;
+use crate::register::state::Register;
+use crate::replica::Replica;
+use crate::sync::Submission;
+use crate::sync::answer::bare_message;
+use crate::sync::check::{Checked, Fault, Job};
+use crate::sync::message::{ForkMessage, HeadMessage, MessageError, StatementMessage};
+
+/// The first line of a bundle.
+pub const MAGIC: &[u8] = b"standfast bundle 1\n";
+
+/// Why a file is not taken as a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// Another file.
+    #[error("expected a file that begins with `standfast bundle 1`")]
+    Magic,
+    /// Too many bytes.
+    #[error("expected at most {max} bytes, {found} came", max = limits::BUNDLE_SIZE_MAX)]
+    Size {
+        /// What came.
+        found: usize,
+    },
+    /// Not the CBOR of a bundle.
+    #[error("the file is not a whole bundle")]
+    Cbor(#[from] CborError),
+    /// A part that does not read.
+    #[error("a message in the bundle does not read")]
+    Message(#[from] MessageError),
+    /// No charter in it.
+    #[error("expected at least one charter")]
+    NoCharter,
+    /// A charter that does not authenticate or does not follow.
+    #[error("a charter in the bundle does not hold")]
+    Charter(#[from] CharterError),
+    /// A charter that is no signed note.
+    #[error("a charter in the bundle is not a signed note")]
+    CharterNote(#[from] NoteError),
+    /// Of another network.
+    #[error("the bundle is of network {found}, this machine belongs to {expected}")]
+    OtherNetwork {
+        /// Ours.
+        expected: Digest,
+        /// The bundle's.
+        found: Digest,
+    },
+    /// A signature or proof that does not hold: the bundle was altered.
+    #[error("what the bundle says of {origin} does not hold")]
+    Altered {
+        /// The register.
+        origin: String,
+        /// What is wrong.
+        #[source]
+        source: Fault,
+    },
+    /// A head whose entries are not those under it: the bundle was altered.
+    #[error("the entries of {origin} are not those under its head ({code})")]
+    NotAdmitted {
+        /// The register.
+        origin: String,
+        /// What admission said.
+        code: &'static str,
+    },
+}
+
+impl BundleError {
+    /// True when the file was a bundle once, and somebody changed it.
+    pub fn is_tampering(&self) -> bool {
+        matches!(self, Self::Altered { .. } | Self::NotAdmitted { .. })
+    }
+}
+
+/// A register in a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Packed {
+    heads: Vec<HeadMessage>,
+    fork: Option<ForkMessage>,
+    statements: Vec<StatementMessage>,
+}
+
+impl Packed {
+    fn of(replica: &Replica, register: &Register) -> Self {
+        let size = register.size_newest();
+        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).collect();
+        if let Some(newest) = heads.last_mut() {
+            newest.first = 0;
+            newest.entries = register.entries(0, newest.checkpoint.size.min(size)).map(|e| e.bytes().clone()).collect();
+        }
+        // The largest first: what comes after it is then known already.
+        heads.reverse();
+        if let Some(stand) = register.stands_other().last() {
+            let mut other = bare_message(stand);
+            other.first = register.fork_point().unwrap_or(0);
+            other.entries = register.entries_other().map(|e| e.bytes().clone()).collect();
+            heads.push(other);
+        }
+        let origin = register.origin().to_owned();
+        let fork = register
+            .fork_proof()
+            .map(|proof| ForkMessage { origin: origin.clone(), proof: Bytes::from(proof.encode()) });
+        let slots = replica.timestamps().get(&origin);
+        let statements = slots
+            .into_iter()
+            .flat_map(|slots| slots.iter())
+            .map(|t| StatementMessage::Cosignatures(t.checkpoint().clone(), vec![t.signed().clone()]))
+            .collect();
+        Self { heads, fork, statements }
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.heads.first().map(|head| head.checkpoint.origin.as_str())
+    }
+}
+
+/// A bundle as it is written; nothing in it is checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    charters: Vec<Bytes>,
+    registers: Vec<Packed>,
+    views: Vec<Bytes>,
+    bodies: Vec<Bytes>,
+}
+
+/// What came of opening a bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Registers that moved forward, with sizes before and after.
+    pub moved: Vec<(String, u64, u64)>,
+    /// Registers that were held already, as far as the bundle goes.
+    pub level: Vec<String>,
+    /// Registers that no charter or trust entry names.
+    pub unbound: Vec<String>,
+}
+
+impl Bundle {
+    /// Packs all that a replica holds.
+    pub fn of(replica: &Replica) -> Self {
+        let registers: Vec<_> = replica.registers().values().filter(|r| r.newest_head().is_some()).collect();
+        let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        Self {
+            charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
+            views: replica
+                .views()
+                .values()
+                .flat_map(|slots| slots.iter())
+                .map(|held| Bytes::from(held.whole_message().encode()))
+                .collect(),
+            bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
+            registers: registers.into_iter().map(|register| Packed::of(replica, register)).collect(),
+        }
+    }
+
+    /// Writes the file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new();
+        w.map(4);
+        write_bytes(w.uint(0), &self.charters);
+        w.uint(1).array(self.registers.len());
+        for Packed { heads, fork, statements } in &self.registers {
+            w.array(3).array(heads.len());
+            heads.iter().for_each(|head| {
+                w.bytes(&head.encode());
+            });
+            w.bytes(&fork.as_ref().map(ForkMessage::encode).unwrap_or_default()).array(statements.len());
+            statements.iter().for_each(|statement| {
+                w.bytes(&statement.encode());
+            });
+        }
+        write_bytes(w.uint(2), &self.views);
+        write_bytes(w.uint(3), &self.bodies);
+        [MAGIC, &w.into_bytes()].concat()
+    }
+
+    /// Reads a file, whole or not at all.
+    pub fn decode(data: &[u8]) -> Result<Self, BundleError> {
+        if data.len() > limits::BUNDLE_SIZE_MAX {
+            return Err(BundleError::Size { found: data.len() });
+        }
+        let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
+        r.map_len(4)?;
+        r.key(0)?;
+        let charters = read_bytes(&mut r)?;
+        if charters.len() > limits::BUNDLE_CHARTERS_MAX {
+            return Err(CborError::Length { expected: limits::BUNDLE_CHARTERS_MAX, found: charters.len() }.into());
+        }
+        r.key(1)?;
+        let registers = (0..r.array()?).map(|_| read_register(&mut r)).collect::<Result<_, BundleError>>()?;
+        r.key(2)?;
+        let views = read_bytes(&mut r)?;
+        r.key(3)?;
+        let bodies = read_bytes(&mut r)?;
+        r.finish()?;
+        Ok(Self { charters, registers, views, bodies })
+    }
+
+    /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
+    /// the file. Every signature and every entry is checked.
+    pub fn open(&self, now: u64) -> Result<(Replica, Report), BundleError> {
+        let first = self.charters.first().ok_or(BundleError::NoCharter)?;
+        let pinned = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
+        let mut replica = Replica::new(Arc::new(pinned));
+        let report = self.import_into(&mut replica, now)?;
+        Ok((replica, report))
+    }
+
+    /// Adds what the bundle holds to a replica. Where this fails the replica is to be thrown away.
+    pub fn import_into(&self, replica: &mut Replica, now: u64) -> Result<Report, BundleError> {
+        for note in self.next_charters(replica)? {
+            let next = replica.next_charter(note)?;
+            replica.push_charter(Arc::new(next));
+        }
+        for body in &self.bodies {
+            replica.bodies_mut().insert(Arc::new(Record::new(body.clone())));
+        }
+        replica.rebind();
+        let mut report = Report::default();
+        let mut waiting: Vec<&Packed> = self.registers.iter().collect();
+        // A register is named by a trust entry of one before it; a round that finds none ends the search.
+        while !waiting.is_empty() {
+            let is_bound = |packed: &&Packed| packed.origin().is_some_and(|o| replica.bound().contains_key(o));
+            let (ready, later): (Vec<&Packed>, Vec<&Packed>) = waiting.into_iter().partition(is_bound);
+            if ready.is_empty() {
+                report.unbound = later.iter().filter_map(|p| p.origin().map(str::to_owned)).collect();
+                break;
+            }
+            for packed in ready {
+                import_register(replica, packed, now, &mut report)?;
+            }
+            waiting = later;
+        }
+        for view in &self.views {
+            let job = Job::View {
+                message: view.clone(),
+                network: replica.charter().network_id(),
+                witnesses: Box::new(replica.witnesses().clone()),
+                held: Vec::new(),
+            };
+            // A view of a witness that the charter no longer names says nothing.
+            if let Ok(Checked::View(view)) = job.run() {
+                replica.offer_view(view, now);
+            }
+        }
+        replica.drop_unneeded_bodies();
+        Ok(report)
+    }
+
+    /// Returns the bundle's parts as a submission for a machine that holds `replica`, in an order that it can take.
+    pub fn submission(&self, replica: &Replica) -> Result<Submission, BundleError> {
+        let charters = self.next_charters(replica)?.cloned().collect();
+        // Opened by itself, its registers come in the order in which they name each other.
+        let (opened, report) = self.open(u64::MAX / 2)?;
+        let order = opened.binding_order();
+        let mut registers: Vec<&Packed> = self
+            .registers
+            .iter()
+            .filter(|p| p.origin().is_some_and(|o| !report.unbound.iter().any(|u| u == o)))
+            .collect();
+        registers.sort_by_key(|p| order.iter().position(|o| Some(o.as_str()) == p.origin()));
+        let heads = registers.iter().flat_map(|p| p.heads.iter().cloned());
+        let statements = registers.iter().flat_map(|p| p.statements.iter().cloned());
+        let views = self.views.iter().cloned().map(StatementMessage::View);
+        Ok(Submission {
+            charters,
+            bodies: self.bodies.clone(),
+            heads: heads.collect(),
+            statements: statements.chain(views).collect(),
+            forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
+        })
+    }
+
+    /// The charters that come after the one in force; all of another network are refused.
+    fn next_charters<'a>(
+        &'a self,
+        replica: &Replica,
+    ) -> Result<impl Iterator<Item = &'a Bytes> + use<'a>, BundleError> {
+        let first = self.charters.first().ok_or(BundleError::NoCharter)?;
+        let first = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
+        let (expected, found) = (replica.charter().network_id(), first.charter().network_id());
+        if expected != found {
+            return Err(BundleError::OtherNetwork { expected, found });
+        }
+        let behind = replica.charter().version().saturating_add(1).saturating_sub(first.charter().version());
+        Ok(self.charters.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)))
+    }
+}
+
+fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mut Report) -> Result<(), BundleError> {
+    let Some(origin) = packed.origin().map(str::to_owned) else { return Ok(()) };
+    let (Some(mut register), Some(keys)) = (replica.candidate(&origin), replica.keys_for(&origin)) else {
+        return Ok(());
+    };
+    let altered = |source| BundleError::Altered { origin: origin.clone(), source };
+    let before = register.size_newest();
+    for head in &packed.heads {
+        let job = Job::Head { message: head.clone(), keys: keys.clone(), bases: Vec::new() };
+        let Checked::Head(checked) = job.run().map_err(altered)? else { continue };
+        let admission = register.admit(checked.head, checked.cosignatures, checked.first, &checked.entries);
+        if !admission.changed() && admission.code() != "register-frozen" {
+            return Err(BundleError::NotAdmitted { origin: origin.clone(), code: admission.code() });
+        }
+    }
+    if let Some(fork) = &packed.fork
+        && !register.is_forked()
+    {
+        let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
+        register.add_fork_proof(proof).map_err(|e| altered(Fault::Fork(e)))?;
+    }
+    let after = register.size_newest();
+    replica.install(register);
+    for statement in &packed.statements {
+        let StatementMessage::Cosignatures(checkpoint, signed) = statement else { continue };
+        let job = Job::Statements { checkpoint: checkpoint.clone(), signed: signed.clone(), keys: keys.clone() };
+        if let Ok(Checked::Statements(_, found)) = job.run() {
+            for timestamp in found.timestamps {
+                replica.offer_timestamp(Arc::new(timestamp), now);
+            }
+        }
+    }
+    if after > before {
+        report.moved.push((origin, before, after))
+    } else {
+        report.level.push(origin)
+    }
+    Ok(())
+}
+
+fn write_bytes(w: &mut Writer, items: &[Bytes]) {
+    w.array(items.len());
+    for item in items {
+        w.bytes(item);
+    }
+}
+
+fn read_bytes(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
+    (0..r.array()?).map(|_| Ok(Bytes::copy_from_slice(r.bytes()?))).collect()
+}
+
+fn read_register(r: &mut Reader<'_>) -> Result<Packed, BundleError> {
+    r.array_len(3)?;
+    let heads = (0..r.array()?)
+        .map(|_| Ok(HeadMessage::decode(r.bytes()?, limits::BUNDLE_SIZE_MAX)?))
+        .collect::<Result<_, BundleError>>()?;
+    let fork = r.bytes()?;
+    let fork = if fork.is_empty() { None } else { Some(ForkMessage::decode(fork)?) };
+    let statements =
+        (0..r.array()?).map(|_| Ok(StatementMessage::decode(r.bytes()?)?)).collect::<Result<_, BundleError>>()?;
+    Ok(Packed { heads, fork, statements })
+}

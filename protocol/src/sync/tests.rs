@@ -1,0 +1,541 @@
+//! Machines that talk to each other in one process: no sockets, no disk, no time but what the test gives.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::check::Job;
+use super::message::{BodyItem, HeadMessage, Signed};
+use super::*;
+use crate::charter::{Charter, Document, SignedCharter};
+use crate::digest::Digest;
+use crate::key::{Algorithm, SecretKey, VerifierKey, origin_of};
+use crate::log::note::{self, Note};
+use crate::register::draft::Ground;
+use crate::register::entry::Change;
+use crate::register::record::RecordKey;
+use crate::time::Time;
+
+const START_MS: u64 = 1_790_000_000_000;
+
+fn secret(name: &str) -> SecretKey {
+    SecretKey::from_seed(&Digest::of(name.as_bytes()).0)
+}
+
+fn vkey(name: &str, algorithm: Algorithm, seed: &str) -> VerifierKey {
+    VerifierKey::new(name, algorithm, secret(seed).public()).expect("a name")
+}
+
+fn origin(host: &str) -> String {
+    origin_of(&format!("{host}/register"), &secret(host).public())
+}
+
+fn register_key(host: &str) -> VerifierKey {
+    vkey(&origin(host), Algorithm::Note, host)
+}
+
+fn timestamp_key(host: &str) -> VerifierKey {
+    vkey(&origin(host), Algorithm::Cosignature, &format!("{host} timestamp"))
+}
+
+fn witness_keys(name: &str) -> WitnessKeys {
+    let key = |what: &str, algorithm| {
+        let name = format!("{name}.example/{what}");
+        (vkey(&name, algorithm, &name), secret(&name))
+    };
+    WitnessKeys { cosign: key("witness", Algorithm::Cosignature), view: key("view", Algorithm::Note) }
+}
+
+/// Interior is the anchor; the witnesses are A, B, C, two of which make a quorum.
+fn charter() -> Arc<SignedCharter> {
+    let names = ["A", "B", "C"];
+    let mut policy = String::new();
+    for name in names {
+        policy.push_str(&format!("witness {name} {}\n", witness_keys(name).cosign.0));
+    }
+    policy.push_str("group Q 2 A B C\nquorum Q\n");
+    let kinds: BTreeMap<_, _> = names
+        .map(|name| (name, serde_json::json!({"kind": "admitting", "view": witness_keys(name).view.0})))
+        .into_iter()
+        .collect();
+    let root = vkey("interior.example/root", Algorithm::Note, "root");
+    let register = serde_json::json!({"origin": origin("interior.example"),
+        "keys": [register_key("interior.example"), timestamp_key("interior.example")]});
+    let document: Document = serde_json::from_value(serde_json::json!({
+        "kind": "standfast/charter/v1", "version": 1, "issued_at": 1_780_000_000u64, "expires_at": 1_900_000_000u64,
+        "roots": {"threshold": 1, "keys": [root]},
+        "anchors": [{"authority": "did:web:interior.example", "register": register}],
+        "witnesses": {"policy": policy, "kinds": kinds, "from": 1_780_000_000u64},
+        "limits": {"witnessed_s": 86_400, "published_s": 604_800, "charter_s": 2_592_000},
+        "quotas": {"entries_per_day": 1000, "bytes_per_day": 1_000_000, "delta_retention_s": 86_400},
+        "members": [], "bootstrap": [], "admission": "open",
+    }))
+    .expect("a charter's members");
+    let charter = Charter::new(document).expect("a charter");
+    let lines = charter.sign(&secret("root"), None);
+    let note = Note::new(charter.text().to_owned(), lines);
+    Arc::new(SignedCharter::authenticate_first(note).expect("signed"))
+}
+
+struct Node {
+    machine: Machine,
+    durable: Vec<Durable>,
+    verdicts: Vec<Verdict>,
+    submitted: BTreeMap<u64, Result<usize, String>>,
+    notices: Vec<Notice>,
+    gossip_off: bool,
+    disk_full: bool,
+}
+
+struct Net {
+    nodes: Vec<Option<Node>>,
+    links: BTreeSet<(usize, usize)>,
+    queue: VecDeque<(usize, Event)>,
+    now_ms: u64,
+    messages: u64,
+}
+
+fn node(duties: Duties) -> Node {
+    let pace = Pace { sync_min_s: 5, sync_max_s: 5 };
+    let machine = Machine::new(charter(), duties, pace);
+    Node {
+        machine,
+        durable: Vec::new(),
+        verdicts: Vec::new(),
+        submitted: BTreeMap::new(),
+        notices: Vec::new(),
+        gossip_off: false,
+        disk_full: false,
+    }
+}
+
+fn name(i: usize) -> Peer {
+    Peer::from(format!("{i}").as_str())
+}
+
+impl Net {
+    fn new(duties: Vec<Duties>) -> Self {
+        let nodes = duties.into_iter().map(|d| Some(node(d))).collect();
+        Self { nodes, links: BTreeSet::new(), queue: VecDeque::new(), now_ms: START_MS, messages: 0 }
+    }
+
+    fn node(&mut self, i: usize) -> &mut Node {
+        self.nodes[i].as_mut().expect("alive")
+    }
+
+    fn link(&mut self, a: usize, b: usize) {
+        if self.links.insert((a, b)) & self.links.insert((b, a)) {
+            self.queue.push_back((a, Event::Connected(name(b))));
+            self.queue.push_back((b, Event::Connected(name(a))));
+        }
+    }
+
+    fn link_all(&mut self) {
+        for a in 0..self.nodes.len() {
+            for b in 0..a {
+                if self.nodes[a].is_some() && self.nodes[b].is_some() {
+                    self.link(a, b);
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, i: usize) {
+        for j in 0..self.nodes.len() {
+            if self.links.remove(&(i, j)) & self.links.remove(&(j, i)) {
+                self.queue.push_back((i, Event::Disconnected(name(j))));
+                self.queue.push_back((j, Event::Disconnected(name(i))));
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        let mut steps = 0;
+        while let Some((i, event)) = self.queue.pop_front() {
+            steps += 1;
+            assert!(steps < 200_000, "the machines never come to rest");
+            let now = self.now_ms;
+            let Some(node) = self.nodes[i].as_mut() else { continue };
+            let outputs = node.machine.handle(event, now);
+            self.carry_out(i, outputs);
+        }
+    }
+
+    fn tick(&mut self, secs: u64) {
+        for _ in 0..secs {
+            self.now_ms += 1000;
+            for i in 0..self.nodes.len() {
+                let digest = Digest::of_parts(&[&self.now_ms.to_be_bytes(), &i.to_be_bytes()]);
+                let entropy = digest.0.iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b));
+                self.queue.push_back((i, Event::Tick { entropy }));
+            }
+            self.run();
+        }
+    }
+
+    fn carry_out(&mut self, i: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            let node = self.nodes[i].as_mut().expect("alive");
+            match output {
+                Output::Publish(topic, data) => {
+                    if node.gossip_off {
+                        continue;
+                    }
+                    let to: Vec<usize> = self.links.iter().filter(|(a, _)| *a == i).map(|(_, b)| *b).collect();
+                    for to in to {
+                        if self.nodes[to].as_ref().is_some_and(|n| !n.gossip_off) {
+                            self.messages += 1;
+                            let gossip = Gossip { topic, peer: name(i), message: self.messages };
+                            self.queue.push_back((to, Event::Gossip(gossip, data.clone())));
+                        }
+                    }
+                }
+                Output::Judge(_, verdict) => node.verdicts.push(verdict),
+                Output::Request { peer, ticket, data } => {
+                    let to: usize = peer.parse().expect("a number");
+                    let there = self.nodes[to].is_some();
+                    if self.links.contains(&(i, to)) && there {
+                        // The ticket carries who asked, so that the answer finds its way.
+                        let event = Event::Request { peer: name(i), ticket: ticket * 1000 + i as u64, data };
+                        self.queue.push_back((to, event));
+                    } else {
+                        self.queue.push_back((i, Event::Response { peer, ticket, result: None }));
+                    }
+                }
+                Output::Respond(ticket, data) => {
+                    let (to, ticket) = ((ticket % 1000) as usize, ticket / 1000);
+                    self.queue.push_back((to, Event::Response { peer: name(i), ticket, result: Some(data) }));
+                }
+                Output::Refuse(ticket) => {
+                    let (to, ticket) = ((ticket % 1000) as usize, ticket / 1000);
+                    self.queue.push_back((to, Event::Response { peer: name(i), ticket, result: None }));
+                }
+                Output::Persist(ticket, frames) => {
+                    if node.disk_full {
+                        self.queue.push_back((i, Event::PersistFailed(ticket, "disk full".to_owned())));
+                    } else {
+                        node.durable.extend(frames);
+                        self.queue.push_back((i, Event::Persisted(ticket)));
+                    }
+                }
+                Output::Check(ticket, job) => {
+                    let result = Job::run(*job).map(Box::new);
+                    self.queue.push_back((i, Event::Checked(ticket, result)));
+                }
+                Output::Submitted(ticket, result) => {
+                    node.submitted.insert(ticket, result.map_err(|e| e.to_string()));
+                }
+                Output::Changed => {}
+                Output::Notice(notice) => node.notices.push(notice),
+            }
+        }
+    }
+
+    fn submit(&mut self, i: usize, submission: Submission) -> Result<usize, String> {
+        self.messages += 1;
+        let ticket = self.messages;
+        self.queue.push_back((i, Event::Submit(ticket, submission)));
+        self.run();
+        self.node(i).submitted.remove(&ticket).expect("a submission ends")
+    }
+
+    /// Kills a node and starts it from what was durable.
+    fn restart(&mut self, i: usize, duties: Duties) {
+        self.cut(i);
+        self.run();
+        let durable = std::mem::take(&mut self.node(i).durable);
+        let mut fresh = node(duties);
+        durable.iter().for_each(|d| fresh.machine.restore(d));
+        fresh.durable = durable;
+        self.nodes[i] = Some(fresh);
+        let outputs = self.node(i).machine.started(START_MS);
+        self.carry_out(i, outputs);
+        self.run();
+    }
+
+    fn sizes(&mut self, i: usize, host: &str) -> (u64, u64) {
+        let register = self.node(i).machine.replica().register(&origin(host)).cloned();
+        register.map_or((0, 0), |r| (r.size_newest(), r.size_witnessed()))
+    }
+}
+
+/// A publisher that keeps what it has signed.
+struct Publisher {
+    host: &'static str,
+    ground: Ground,
+}
+
+impl Publisher {
+    fn new(host: &'static str) -> Self {
+        Self { host, ground: Ground::empty(&origin(host)) }
+    }
+
+    fn head(&mut self, bodies: &[(RecordKey, Bytes)]) -> HeadMessage {
+        let changes = bodies.iter().map(|(key, body)| Change { key: key.clone(), digest: Some(Digest::of(body)) });
+        let prepared = self.ground.prepare(Time::from_secs_saturating(5), changes.collect()).expect("a valid entry");
+        let line = note::sign(&prepared.text(), &register_key(self.host), &secret(self.host));
+        let message = HeadMessage {
+            checkpoint: prepared.checkpoint().clone(),
+            own: vec![Signed::from_line(&line)],
+            cosignatures: Vec::new(),
+            first: prepared.first(),
+            entries: prepared.entries().iter().map(|e| e.bytes().clone()).collect(),
+            bodies: bodies.iter().map(|(_, body)| BodyItem::Whole(body.clone())).collect(),
+        };
+        self.ground = prepared.ground().clone();
+        message
+    }
+
+    fn publish(&mut self, bodies: &[(RecordKey, Bytes)]) -> Submission {
+        Submission { heads: vec![self.head(bodies)], ..Submission::default() }
+    }
+}
+
+fn notice(text: &str) -> (RecordKey, Bytes) {
+    (RecordKey::notice(text).expect("a key"), Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// The ministry authorises transport to issue licences, and binds its register.
+fn grant() -> (RecordKey, Bytes) {
+    let (entity, action, resource) = ("did:web:transport.example", "issue", "https://gov.example/Licence");
+    let body = serde_json::json!({"action": action, "entity": entity, "register": {
+        "keys": [register_key("transport.example"), timestamp_key("transport.example")],
+        "origin": origin("transport.example")}, "resource": resource, "valid_from": 0, "valid_until": 1_900_000_000u64});
+    let body = crate::credential::json::Json::parse(body.to_string().as_bytes()).expect("JSON");
+    let key = RecordKey::trust(entity, action, resource).expect("a key");
+    (key, Bytes::from(crate::credential::jcs::to_string(&body)))
+}
+
+fn witness(name: &str) -> Duties {
+    Duties::new(Some(witness_keys(name)), Vec::new(), 60, 3600)
+}
+
+fn publisher_node(host: &str) -> Duties {
+    let key = PublisherKey { key: timestamp_key(host), secret: secret(&format!("{host} timestamp")) };
+    Duties::new(None, vec![key], 60, 3600)
+}
+
+/// Nodes 0, 1, 2 are the witnesses; 3 belongs to interior, 4 only follows.
+fn network() -> Net {
+    let mut net =
+        Net::new(vec![witness("A"), witness("B"), witness("C"), publisher_node("interior.example"), Duties::none()]);
+    net.link_all();
+    net.run();
+    net
+}
+
+#[test]
+fn what_one_node_publishes_all_hold_and_the_witnesses_cosign() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    assert_eq!(net.submit(3, interior.publish(&[notice("one")])), Ok(1));
+    for i in 0..5 {
+        assert_eq!(net.sizes(i, "interior.example"), (1, 1), "node {i}");
+        assert!(net.node(i).machine.replica().bodies_missing().is_empty(), "node {i}");
+        let published = net.node(i).machine.replica().timestamps().get(&origin("interior.example")).cloned();
+        assert!(published.is_some_and(|slots| slots.kept.is_some()), "node {i}");
+    }
+    net.tick(70);
+    assert_eq!(net.node(4).machine.replica().views().len(), 3);
+}
+
+#[test]
+fn with_gossip_off_synchronisation_alone_converges() {
+    let mut net = network();
+    (0..5).for_each(|i| net.node(i).gossip_off = true);
+    let mut interior = Publisher::new("interior.example");
+    for text in ["one", "two", "three"] {
+        assert_eq!(net.submit(3, interior.publish(&[notice(text)])), Ok(1));
+    }
+    net.tick(80);
+    for i in 0..5 {
+        assert_eq!(net.sizes(i, "interior.example"), (3, 3), "node {i}");
+        assert_eq!(net.node(i).machine.replica().views().len(), 3, "node {i}");
+    }
+}
+
+#[test]
+fn a_late_joiner_catches_up_also_through_an_edge_that_it_learns_on_the_way() {
+    let mut net = network();
+    net.cut(4);
+    net.run();
+    let mut interior = Publisher::new("interior.example");
+    assert_eq!(net.submit(3, interior.publish(&[grant()])), Ok(1));
+    let mut transport = Publisher::new("transport.example");
+    let large = (notice("list").0, Bytes::from(vec![7; 200_000]));
+    assert_eq!(net.submit(0, transport.publish(&[large])), Ok(1));
+    assert_eq!(net.submit(0, transport.publish(&[notice("two")])), Ok(1));
+    net.tick(10);
+    assert_eq!(net.sizes(1, "transport.example"), (2, 2));
+    assert_eq!(net.sizes(4, "transport.example"), (0, 0));
+    net.link(4, 1);
+    net.run();
+    assert_eq!(net.sizes(4, "interior.example"), (1, 1));
+    assert_eq!(net.sizes(4, "transport.example"), (2, 2));
+    assert!(net.node(4).machine.replica().bodies_missing().is_empty());
+}
+
+#[test]
+fn a_restart_forgets_nothing_and_never_signs_twice() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    for text in ["one", "two"] {
+        net.submit(3, interior.publish(&[notice(text)])).expect("published");
+    }
+    let promises = |net: &mut Net| net.node(0).durable.iter().filter(|d| matches!(d, Durable::Promise(_))).count();
+    let before = promises(&mut net);
+    net.restart(0, witness("A"));
+    assert_eq!(net.sizes(0, "interior.example"), (2, 2));
+    assert!(net.node(0).machine.replica().bodies_missing().is_empty());
+    assert_eq!(promises(&mut net), before, "the witness signed again what it had signed");
+    net.link_all();
+    net.run();
+    net.submit(3, interior.publish(&[notice("three")])).expect("published");
+    assert_eq!(net.sizes(0, "interior.example"), (3, 3));
+}
+
+#[test]
+fn nothing_is_given_away_before_it_is_durable() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.node(3).disk_full = true;
+    let submission = interior.publish(&[notice("one")]);
+    assert!(net.submit(3, submission.clone()).is_err());
+    assert_eq!(net.sizes(4, "interior.example"), (0, 0));
+    net.node(3).disk_full = false;
+    assert_eq!(net.submit(3, submission), Ok(1));
+    assert_eq!(net.sizes(4, "interior.example"), (1, 1));
+}
+
+#[test]
+fn a_witness_whose_disk_is_full_signs_when_there_is_room() {
+    let mut net = network();
+    net.nodes[2] = None;
+    net.node(1).disk_full = true;
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    assert_eq!(net.sizes(4, "interior.example"), (1, 0));
+    net.node(1).disk_full = false;
+    net.tick(20);
+    assert_eq!(net.sizes(4, "interior.example"), (1, 1));
+}
+
+#[test]
+fn two_roots_at_one_size_are_known_to_all_and_survive_a_restart() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let mut thief = Publisher { host: "interior.example", ground: interior.ground.clone() };
+    net.submit(3, interior.publish(&[notice("two")])).expect("published");
+    // The thief hands its own second entry to another node.
+    net.submit(4, thief.publish(&[notice("other")])).expect("a fork is taken as evidence");
+    for i in 0..5 {
+        let register = net.node(i).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+        assert!(register.is_forked(), "node {i}");
+        assert_eq!(register.size_witnessed(), 2, "what was witnessed still stands at node {i}");
+    }
+    net.restart(4, Duties::none());
+    let register = net.node(4).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+    assert!(register.is_forked());
+}
+
+#[test]
+fn a_fork_proof_arrives_with_gossip_off() {
+    let mut net = network();
+    (0..5).for_each(|i| net.node(i).gossip_off = true);
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let mut thief = Publisher::new("interior.example");
+    net.tick(20);
+    net.submit(4, thief.publish(&[notice("other")])).expect("a fork is taken as evidence");
+    net.tick(40);
+    for i in 0..5 {
+        let register = net.node(i).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+        assert!(register.is_forked(), "node {i}");
+    }
+}
+
+#[test]
+fn without_a_quorum_entries_stay_pending_everywhere() {
+    let mut net = network();
+    net.cut(1);
+    net.cut(2);
+    net.run();
+    net.nodes[1] = None;
+    net.nodes[2] = None;
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    for i in [0, 3, 4] {
+        assert_eq!(net.sizes(i, "interior.example"), (1, 0), "node {i}");
+    }
+    net.nodes[1] = Some(node(witness("B")));
+    net.link_all();
+    net.run();
+    net.tick(10);
+    for i in [0, 1, 3, 4] {
+        assert_eq!(net.sizes(i, "interior.example"), (1, 1), "node {i}");
+    }
+}
+
+#[test]
+fn garbage_is_rejected_and_what_is_unknown_is_ignored() {
+    let mut net = network();
+    let gossip = |topic| Gossip { topic, peer: name(0), message: 9_999 };
+    let offer = |net: &mut Net, topic, data: Vec<u8>| {
+        net.node(4).verdicts.clear();
+        net.queue.push_back((4, Event::Gossip(gossip(topic), Bytes::from(data))));
+        net.run();
+        net.node(4).verdicts.clone()
+    };
+    for topic in [Topic::Heads, Topic::Statements, Topic::Forks] {
+        assert_eq!(offer(&mut net, topic, b"garbage".to_vec()), [Verdict::Reject]);
+    }
+    let mut stranger = Publisher::new("stranger.example");
+    assert_eq!(offer(&mut net, Topic::Heads, stranger.head(&[notice("x")]).encode()), [Verdict::Ignore]);
+    let mut interior = Publisher::new("interior.example");
+    let mut forged = interior.head(&[notice("x")]);
+    forged.own[0].blob[3] ^= 1;
+    assert_eq!(offer(&mut net, Topic::Heads, forged.encode()), [Verdict::Reject]);
+    let mut unsigned = forged.clone();
+    unsigned.own[0].id = [0; 4];
+    assert_eq!(offer(&mut net, Topic::Heads, unsigned.encode()), [Verdict::Ignore]);
+    assert_eq!(net.sizes(4, "interior.example"), (0, 0));
+}
+
+#[test]
+fn a_follower_that_was_away_sees_pending_revocations_and_the_delta_saves_bytes() {
+    use crate::status::native::StatusList;
+    let mut net = network();
+    let key = RecordKey::status("https://interior.example/status/1").expect("a key");
+    let list = StatusList::new("https://interior.example/status/1", "revocation", 1, 131_072).expect("a list");
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[(key.clone(), Bytes::from(list.encode()))])).expect("published");
+    assert!(net.node(4).machine.replica().bodies_missing().is_empty());
+    net.cut(4);
+    net.run();
+    let revoked = list.edited(131_072, &[(77, 1)]).expect("edited");
+    net.submit(3, interior.publish(&[(key, Bytes::from(revoked.encode()))])).expect("published");
+    net.link(4, 3);
+    net.run();
+    let digest = Digest::of(&revoked.encode());
+    assert!(net.node(4).machine.replica().bodies().contains(&digest));
+    let register = net.node(3).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+    let replica = net.node(3).machine.replica().clone();
+    let message = answer::head_message(&replica, &register, 2, crate::limits::GOSSIP_PAYLOAD_SIZE_MAX);
+    let size = message.expect("held").encode().len();
+    assert!(size <= 1100, "{size} bytes");
+}
+
+#[test]
+fn a_body_that_is_not_what_its_digest_says_is_never_kept() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    let mut message = interior.head(&[notice("one")]);
+    message.bodies = vec![BodyItem::Whole(Bytes::from_static(b"another"))];
+    let submission = Submission { heads: vec![message], ..Submission::default() };
+    net.submit(3, submission).expect("the entry is valid without its body");
+    let replica = net.node(3).machine.replica();
+    assert_eq!(replica.bodies().len(), 0);
+    assert_eq!(replica.bodies_missing().len(), 1);
+}

@@ -1,0 +1,234 @@
+//! Signature and issuer: the key in the issuer's document, and what it signed.
+
+use super::authority::{Grounds, Homeless};
+use super::{Bound, Case, chain, fresh};
+use crate::credential::{Credential, ProofError};
+use crate::did::{self, DidDocument, MethodError, Relationship};
+use crate::key::PublicKey;
+use crate::register::fact::{Outcome, Reason};
+use crate::register::query::KeyQuery;
+use crate::register::record::RecordKey;
+use crate::time::Time;
+use crate::verdict::{Check, CheckName, Code, Evidence};
+
+/// What a method is in one version of the issuer's document.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    key: PublicKey,
+    /// The first time from which the document itself says that the key no longer counts.
+    ends: Option<Time>,
+}
+
+/// Everything that the versions of the document give.
+#[derive(Debug, Default)]
+struct Candidates {
+    keys: Vec<Candidate>,
+    /// True when some version cannot be read, so that another key could stand there.
+    incomplete: bool,
+    /// True when some version stands in the register, readable or not.
+    any: bool,
+    /// What the version at W says of the method.
+    at_w: Option<Result<(), MethodError>>,
+}
+
+/// Judges signature and issuer.
+pub(super) fn judge(case: &Case<'_>, credential: &Credential, grounds: &Grounds<'_>) -> (Check, Check) {
+    let method = credential.verification_method();
+    let Some((subject, _)) = did::split_method(method).filter(|(subject, _)| *subject == credential.issuer()) else {
+        let reason = format!("{method} is not a key of {}", credential.issuer());
+        let issuer = Check::refused(CheckName::Issuer, Code::IssuerUnbound, reason, Vec::new());
+        return (Check::skipped(CheckName::Signature, "the key is not the issuer's, whatever it signed"), issuer);
+    };
+    match did::resolve_from_itself(subject) {
+        Some(document) => self_certified(credential, grounds, document.as_ref().ok()),
+        None => registered(case, credential, grounds, subject),
+    }
+}
+
+/// A DID that holds its own key.
+fn self_certified(credential: &Credential, grounds: &Grounds<'_>, document: Option<&DidDocument>) -> (Check, Check) {
+    let method = credential.verification_method();
+    let found = document.map(|document| document.key_for(method, Relationship::AssertionMethod));
+    let Some(Ok(key)) = found else {
+        let reason = format!("{method} is not a key of its own DID that is supported");
+        let issuer = Check::refused(CheckName::Issuer, Code::KeyAbsent, reason, Vec::new());
+        return (Check::skipped(CheckName::Signature, "there is no key to check it by"), issuer);
+    };
+    let candidates = Candidates { keys: vec![Candidate { key, ends: None }], any: true, ..Candidates::default() };
+    let (_, signature) = prove(credential, grounds, &candidates, Vec::new());
+    (signature, Check::passed(CheckName::Issuer, "the key is the DID itself", Vec::new()))
+}
+
+/// A DID whose document stands in the issuer's register.
+fn registered(case: &Case<'_>, credential: &Credential, grounds: &Grounds<'_>, subject: &str) -> (Check, Check) {
+    let missing = |reason: String| {
+        let check = |name| Check::refused(name, Code::DidMissing, reason.clone(), Vec::new());
+        (check(CheckName::Signature), check(CheckName::Issuer))
+    };
+    let home = match grounds.home() {
+        Ok(home) => home,
+        Err(Homeless::NoPath) => return missing(no_path(case, subject)),
+        Err(Homeless::Unnamed) => return missing(format!("no register is named for the document of {subject}")),
+        Err(Homeless::NotHeld(origin)) => return missing(format!("the register {origin} of {subject} is not held")),
+    };
+    let Ok(record) = RecordKey::did(subject) else {
+        return missing(format!("{subject} is too long to be held"));
+    };
+    let evidence = || vec![home.held.evidence(Some(record.as_str().to_owned()), case.as_of(home))];
+    let candidates = read(home, &record, subject, credential.verification_method());
+    let (proven, signature) = prove(credential, grounds, &candidates, evidence());
+    let issuer = judge_key(case, credential, home, subject, &candidates, proven, evidence());
+    (signature, issuer)
+}
+
+/// The document may stand in some register; that is worth saying, and nothing more.
+fn no_path(case: &Case<'_>, subject: &str) -> String {
+    let key = RecordKey::did(subject).ok();
+    let mut held = case.snapshot.registers().values();
+    match key.and_then(|key| held.find(|held| !held.digests(&key).is_empty())) {
+        Some(held) => {
+            format!("{} holds a document of {subject}, but no trust path leads there", held.register().origin())
+        }
+        None => format!("no document of {subject} is held"),
+    }
+}
+
+/// Reads the method out of every version of the document.
+fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Candidates {
+    let at_w = home.held.digest_witnessed(record);
+    let mut found = Candidates::default();
+    for digest in home.held.digests(record) {
+        found.any = true;
+        let document = home.held.bodies().get(&digest).and_then(|body| body.resolved());
+        let Some(document) = document.filter(|document| document.id() == subject) else {
+            found.incomplete = true;
+            continue;
+        };
+        if at_w == Some(digest) {
+            found.at_w = Some(document.method_for(method, Relationship::AssertionMethod).map(|_| ()));
+        }
+        let listed = document.methods().iter().find(|listed| listed.id == method);
+        let Some(key) = listed.and_then(|listed| listed.key) else { continue };
+        let ends = listed.and_then(|listed| [listed.expires, listed.revoked].into_iter().flatten().min());
+        match found.keys.iter_mut().find(|known| known.key == key) {
+            Some(known) => known.ends = [known.ends, ends].into_iter().flatten().min(),
+            None => found.keys.push(Candidate { key, ends }),
+        }
+    }
+    found
+}
+
+/// Tries every key that some version gives the method: only if none fits, and none is unread, is it a forgery.
+fn prove(
+    credential: &Credential,
+    grounds: &Grounds<'_>,
+    candidates: &Candidates,
+    evidence: Vec<Evidence>,
+) -> (Option<Candidate>, Check) {
+    let method = credential.verification_method();
+    let refused = |code, reason: String, evidence| Check::refused(CheckName::Signature, code, reason, evidence);
+    if let Some((code, reason)) = &grounds.context_problem
+        && credential.format() == crate::credential::Format::EddsaRdfc2022
+    {
+        return (None, refused(*code, format!("what is signed is not known: {reason}"), Vec::new()));
+    }
+    let mut problem = None;
+    for candidate in &candidates.keys {
+        match credential.prove(&candidate.key, &grounds.contexts) {
+            Ok(proven) => {
+                debug_assert_eq!(proven.key(), candidate.key);
+                let reason = format!("the signature is that of {method}");
+                return (Some(*candidate), Check::passed(CheckName::Signature, reason, evidence));
+            }
+            Err(ProofError::Mismatch) => {}
+            Err(error @ ProofError::Context(_)) => problem = Some(error),
+        }
+    }
+    let check = match problem {
+        Some(error) => {
+            let code = Code::from_text(error.code()).unwrap_or(Code::ContextMissing);
+            refused(code, chain(&error), Vec::new())
+        }
+        None if candidates.incomplete => {
+            let reason = format!("a version of the document of {} cannot be read", credential.issuer());
+            refused(Code::DidMissing, reason, evidence)
+        }
+        None if candidates.keys.is_empty() => {
+            refused(Code::DidMissing, format!("no document held gives a key for {method}"), evidence)
+        }
+        None => refused(Code::SignatureMismatch, format!("altered, or signed by another key than {method}"), evidence),
+    };
+    (None, check)
+}
+
+/// Judges the key as a fact over all versions.
+fn judge_key(
+    case: &Case<'_>,
+    credential: &Credential,
+    home: Bound<'_>,
+    subject: &str,
+    candidates: &Candidates,
+    proven: Option<Candidate>,
+    evidence: Vec<Evidence>,
+) -> Check {
+    let method = credential.verification_method();
+    let refused = |code, reason: String| Check::refused(CheckName::Issuer, code, reason, evidence.clone());
+    if !candidates.any {
+        return refused(Code::DidMissing, format!("no document of {subject} stands in its register"));
+    }
+    let Some(candidate) = proven.or_else(|| candidates.keys.first().copied()) else {
+        return absent(case, home, candidates, method, refused);
+    };
+    let public = candidate.key.to_multikey();
+    let query = KeyQuery { did: subject, method, relationship: Relationship::AssertionMethod.name(), public: &public };
+    let fact = home.held.register().key_fact(home.held.bodies(), &query);
+    match fact.outcome {
+        Outcome::Granted => match candidate.ends {
+            Some(ends) if ends.secs() > case.used => passed(home, evidence),
+            Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
+                Code::ClockDisputed,
+                format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
+            ),
+            Some(ends) => refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}")),
+            None => passed(home, evidence),
+        },
+        Outcome::Withdrawn if fact.reason == Some(Reason::MassWithdrawal) => {
+            let reason = format!("{method} is withdrawn with so much else that a quorum must see it first");
+            refused(Code::MassWithdrawal, reason)
+        }
+        Outcome::Withdrawn => {
+            refused(Code::KeyWithdrawn, format!("{method} was removed from the document of its issuer"))
+        }
+        Outcome::Pending => refused(Code::KeyPending, format!("{method} is published, and not witnessed yet")),
+        Outcome::Unusable => refused(Code::DidMissing, format!("the document of {subject} cannot be read")),
+        Outcome::Absent => absent(case, home, candidates, method, refused),
+    }
+}
+
+fn passed(home: Bound<'_>, evidence: Vec<Evidence>) -> Check {
+    let register = home.held.register();
+    let reason = format!("the key is in its document, {} at {}", register.origin(), register.size_witnessed());
+    Check::passed(CheckName::Issuer, reason, evidence)
+}
+
+/// The key is in no version: an answer only where the register is known to be whole and fresh.
+fn absent(
+    case: &Case<'_>,
+    home: Bound<'_>,
+    candidates: &Candidates,
+    method: &str,
+    refused: impl Fn(Code, String) -> Check,
+) -> Check {
+    if candidates.incomplete || !case.is_conclusive(home) {
+        return refused(Code::DidMissing, format!("{method} is not in the document held, which may not be the newest"));
+    }
+    match candidates.at_w {
+        Some(Err(MethodError::Controller)) => {
+            refused(Code::IssuerUnbound, format!("{method} is controlled by somebody else"))
+        }
+        // The document gives it in a form that facts are not judged by.
+        Some(Ok(())) => refused(Code::DidMissing, format!("{method} stands in a form that is not read here")),
+        Some(Err(error)) => refused(Code::KeyAbsent, format!("{method}: {error}")),
+        None => refused(Code::KeyAbsent, format!("{method} is not in the document of its issuer")),
+    }
+}
