@@ -15,7 +15,7 @@ pub mod contexts;
 pub mod data_integrity;
 pub mod issue;
 pub mod jcs;
-pub mod jose;
+mod jose;
 pub mod json;
 #[cfg(feature = "json-ld")]
 mod json_ld;
