@@ -38,13 +38,18 @@ pub fn verify(bytes: &[u8], snapshot: &Snapshot, policy: &Policy, now: Time) -> 
     };
     let grounds = authority::judge(&case, &credential);
     let format = format(&case, &credential, &grounds);
-    let (signature, issuer) = key::judge(&case, &credential, &grounds);
+    let (proven, signature, issuer) = key::judge(&case, &credential, &grounds);
     let validity = validity(&case, &credential);
     let status = status::judge(&case, &credential, &grounds);
     let holder = holder(policy);
-    let fresh = fresh::judge(&case, &grounds);
+    let mut fresh = fresh::judge(&case, &grounds);
+    // Nothing is accepted without ages: take them away where what acceptance rests on is not there.
+    let is_grounded = proven.is_some() && (grounds.path.is_some() || !policy.trust);
 
     let checks = vec![format, signature, issuer, grounds.check.clone(), validity, status, holder, fresh.check.clone()];
+    if !is_grounded && checks.iter().all(|check| check.code.is_none()) {
+        fresh.ages = None;
+    }
     case.conclude(checks, summary(&credential, &grounds), grounds.path.as_ref(), fresh)
 }
 
