@@ -26,13 +26,16 @@ use crate::time::Time;
 use crate::trust::{Recognition, TrustRegister, World};
 use crate::verdict::Evidence;
 
+/// Contexts of registers, by URL and digest, and what they were processed to.
+type ProcessedContexts = (Vec<(String, Digest)>, Contexts);
+
 /// Everything held at one moment. Made by [`Snapshot::new`] of a replica, of which it keeps its own copy.
 #[derive(Debug)]
 pub struct Snapshot {
     replica: Replica,
     registers: BTreeMap<String, HeldRegister>,
     newest: OnceLock<Newest>,
-    contexts: Mutex<Vec<(Vec<(String, Digest)>, Contexts)>>,
+    contexts: Mutex<Vec<ProcessedContexts>>,
     /// Foreign lists by body and key: whether the key signed the body.
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
 }
