@@ -26,16 +26,13 @@ use crate::time::Time;
 use crate::trust::{Recognition, TrustRegister, World};
 use crate::verdict::Evidence;
 
-/// Contexts of registers, by URL and digest, and what they were processed to.
-type ProcessedContexts = (Vec<(String, Digest)>, Contexts);
-
 /// Everything held at one moment. Made by [`Snapshot::new`] of a replica, of which it keeps its own copy.
 #[derive(Debug)]
 pub struct Snapshot {
     replica: Replica,
     registers: BTreeMap<String, HeldRegister>,
     newest: OnceLock<Newest>,
-    contexts: Mutex<Vec<ProcessedContexts>>,
+    contexts: Mutex<BTreeMap<Vec<(String, Digest)>, Contexts>>,
     /// Foreign lists by body and key: whether the key signed the body.
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
 }
@@ -169,7 +166,7 @@ impl Snapshot {
             return Some(Contexts::builtin());
         }
         let mut kept = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, contexts)) = kept.iter().find(|(key, _)| key == chosen) {
+        if let Some(contexts) = kept.get(chosen) {
             return Some(contexts.clone());
         }
         let mut contexts = Contexts::builtin();
@@ -179,7 +176,7 @@ impl Snapshot {
         if kept.len() >= limits::CONTEXT_SETS_KEPT {
             kept.clear();
         }
-        kept.push((chosen.to_vec(), contexts.clone()));
+        kept.insert(chosen.to_vec(), contexts.clone());
         Some(contexts)
     }
 
