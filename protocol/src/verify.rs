@@ -253,3 +253,24 @@ fn span(secs: u64) -> String {
         _ => format!("{} days", secs.div_ceil(86_400)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_change_units_and_round_up() {
+        let spans = [(119, "119 s"), (121, "3 min"), (7_201, "3 h"), (259_200, "3 days")];
+        spans.iter().for_each(|(secs, shown)| assert_eq!(span(*secs), *shown));
+    }
+
+    #[test]
+    fn combinations_are_bounded_and_say_when_they_are_not_all() {
+        let lists: BTreeMap<String, Vec<u8>> = [("a".into(), vec![1, 2]), ("b".into(), vec![3, 4])].into();
+        let (all, complete) = combinations(&lists, 8);
+        assert_eq!((all.len(), complete), (4, true));
+        let (some, complete) = combinations(&lists, 3);
+        assert_eq!((some.len(), complete), (3, false));
+        assert_eq!(combinations::<u8>(&BTreeMap::new(), 8), (vec![vec![]], true));
+    }
+}
