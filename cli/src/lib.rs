@@ -4,6 +4,7 @@
 pub mod args;
 pub mod client;
 pub mod command;
+pub mod demo;
 pub mod error;
 pub mod output;
 
