@@ -356,6 +356,7 @@ fn network_config(config: &Config, replica: &Replica) -> Result<NetworkConfig, N
         bootstrap,
         peers_file: Some(config.data_dir.join(PEERS_FILE_NAME)),
         mdns: config.peers.mdns,
+        learn: config.peers.learn,
         mesh: network::Mesh { target: mesh.target, low: mesh.low, high: mesh.high },
         connections_max: config.limits.peers_max.saturating_mul(CONNECTIONS_PER_PEER),
         memory_max: usize::try_from(config.limits.memory_bytes_max).ok(),
