@@ -532,3 +532,35 @@ async fn a_node_tells_its_operator_from_start_to_stop() {
     let quorum = told.iter().find(|line| line["word"] == "quorum").unwrap();
     assert_eq!((&quorum["register"], &quorum["size"]), (&origin.into(), &1.into()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_journal_is_damaged_replicates_and_signs_nothing() {
+    let mut federation = Federation::new();
+    let origin = federation.authority.origin().to_owned();
+    let witness = federation.witness(&[]).await;
+    publish(&witness, &federation.authority.put_document(AUTHORITY)).await;
+    witnessed(&witness, &origin, 1).await;
+    let has_view = |held: &Replica| held.views().get("w").is_some_and(|v| v.kept.is_some());
+    bounded("a view", witness.handle().wait_for(has_view)).await.unwrap();
+    witness.stop().await.unwrap();
+
+    // A byte of the first view, which stands after all that the register is made of.
+    let journal = federation.witness_dir.path().join("journal");
+    let segment = std::fs::read_dir(journal).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_file()).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(7).rposition(|w| w == b"customs").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut config = config(federation.witness_dir.path(), &[]);
+    config.witness.key = Some(WITNESS.to_owned());
+    let lines = Lines::default();
+    let reporter = Reporter::new(crate::telemetry::Style::Json, Box::new(lines.clone()));
+    let damaged = Node::start(&config, passphrase, reporter).await.unwrap();
+    assert!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap().contains(r#""sound":false"#));
+    assert_eq!(publish(&damaged, &federation.authority.put_document("did:web:other.example")).await.status, 200);
+    damaged.stop().await.unwrap();
+    let local = LocalNode::open(federation.witness_dir.path()).unwrap();
+    let register = local.replica().register(&origin).unwrap();
+    assert_eq!((register.size_newest(), register.size_witnessed()), (2, 1));
+}
