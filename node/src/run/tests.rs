@@ -564,3 +564,25 @@ async fn a_node_whose_journal_is_damaged_replicates_and_signs_nothing() {
     let register = local.replica().register(&origin).unwrap();
     assert_eq!((register.size_newest(), register.size_witnessed()), (2, 1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_as_soon_as_a_peer_is_there_reaches_it_without_an_exchange() {
+    let mut federation = Federation::new();
+    let origin = federation.authority.origin().to_owned();
+    let (publisher_dir, follower_dir) = (federation.directory(), federation.directory());
+    let never = crate::config::Pace { sync_min_s: 86_400, sync_max_s: 86_400 };
+    let slow = |mut config: Config| {
+        config.pace = never;
+        config
+    };
+    let start = |config| async move { Node::start(&config, passphrase, Reporter::silent()).await.unwrap() };
+    let publisher = start(slow(config(publisher_dir.path(), &[]))).await;
+    let first = publisher.handle().address().await.unwrap();
+    let follower = start(slow(config(follower_dir.path(), &[first]))).await;
+    bounded("a peer", publisher.handle().wait_for_peers(|peers| peers.len() == 1)).await.unwrap();
+    for n in 1..=3 {
+        publish(&publisher, &federation.authority.put_document(&format!("did:web:n{n}.example"))).await;
+    }
+    let reached = follower.handle().wait_for(|held| held.register(&origin).is_some_and(|r| r.size_newest() == 3));
+    bounded("three entries", reached).await.unwrap();
+}
