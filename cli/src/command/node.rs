@@ -5,7 +5,6 @@ use std::io::IsTerminal as _;
 
 use serde::Serialize;
 use standfast_node::config::Options;
-use standfast_node::error::NodeError;
 use standfast_node::keystore::KeystoreError;
 use standfast_node::run::run_until_signal;
 use standfast_node::telemetry::{Reporter, Style};
