@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::{Algorithm, SecretKey, VerifierKey};
 use standfast_protocol::log::checkpoint::Checkpoint;
-use standfast_protocol::log::merkle::verify_consistency;
+use standfast_protocol::log::merkle::{Edge, verify_consistency};
 use standfast_protocol::log::note::{self, Note};
 
 use crate::file;
@@ -93,6 +93,12 @@ pub enum LedgerError {
         /// The newest size that was signed.
         newest: u64,
     },
+    /// The entries on their ground do not make the checkpoint.
+    #[error("the entries do not make the checkpoint of size {size}")]
+    Entries {
+        /// The size that was to be signed.
+        size: u64,
+    },
     /// More entries than fit a line.
     #[error("expected entries of at most {LINE_SIZE_MAX} bytes in base64")]
     Size,
@@ -105,6 +111,16 @@ pub enum LedgerError {
         #[source]
         source: io::Error,
     },
+}
+
+/// The log on which new entries stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// Its right edge.
+    pub edge: &'a Edge,
+    /// A consistency proof (RFC 6962 §2.1.2) from the newest checkpoint that the ledger holds to this edge; empty when
+    /// that is this edge, or when nothing was signed yet.
+    pub proof: &'a [Digest],
 }
 
 /// What was signed, to the byte.
@@ -202,19 +218,22 @@ impl Ledger {
         sizes.filter_map(|size| self.signed(size).transpose()).collect()
     }
 
-    /// Signs a checkpoint that adds `entries`, and returns once that is durable. `proof` is a consistency
-    /// proof (RFC 6962 §2.1.2) from the newest checkpoint signed, empty for the first. What was signed already is returned
-    /// as it was, whatever the proof.
+    /// Signs the checkpoint that `entries` make on `ground`, and returns once that is durable. What was signed already is
+    /// returned as it was.
     pub fn sign(
         &mut self,
         checkpoint: &Checkpoint,
         entries: &[Vec<u8>],
+        ground: &Ground<'_>,
         secret: &SecretKey,
-        proof: &[Digest],
     ) -> Result<Signed, LedgerError> {
         if self.key.algorithm() != Algorithm::Note || checkpoint.origin != self.key.name() {
             let expected = self.key.name().to_owned();
             return Err(LedgerError::OtherRegister { came: checkpoint.origin.clone(), expected });
+        }
+        if *self.key.key() != secret.public() {
+            let came = secret.public().to_multikey();
+            return Err(LedgerError::OtherKey { came, expected: self.key.to_string() });
         }
         let size = checkpoint.size;
         if let Some(place) = self.places.get(&size) {
@@ -224,24 +243,35 @@ impl Ledger {
             let damaged = LedgerError::Damaged { path: self.path.clone(), line: place.line };
             return self.signed(size)?.ok_or(damaged);
         }
+        self.check_extends(checkpoint, entries, ground)?;
+        let text = checkpoint.text();
+        let line = note::sign(&text, &self.key, secret);
+        let note = Note::new(text, vec![line]);
+        let signed = Signed { checkpoint: checkpoint.clone(), entries: entries.to_vec(), note };
+        self.append(&signed)?;
+        Ok(signed)
+    }
+
+    /// The newest checkpoint signed is a beginning of the ground, and ground and entries are the checkpoint.
+    fn check_extends(
+        &self,
+        checkpoint: &Checkpoint,
+        entries: &[Vec<u8>],
+        ground: &Ground<'_>,
+    ) -> Result<(), LedgerError> {
+        let size = checkpoint.size;
         if let Some((newest, root)) = self.newest() {
             if size < newest {
                 return Err(LedgerError::Behind { size, newest });
             }
-            if !verify_consistency(newest, size, root, checkpoint.root, proof) {
+            let edge = ground.edge;
+            if !verify_consistency(newest, edge.size(), root, edge.root(), ground.proof) {
                 return Err(LedgerError::Diverges { size, newest });
             }
         }
-        if *self.key.key() != secret.public() {
-            let came = secret.public().to_multikey();
-            return Err(LedgerError::OtherKey { came, expected: self.key.to_string() });
-        }
-        let text = checkpoint.text();
-        let line = note::sign(&text, &self.key, secret);
-        let signed =
-            Signed { checkpoint: checkpoint.clone(), entries: entries.to_vec(), note: Note::new(text, vec![line]) };
-        self.append(&signed)?;
-        Ok(signed)
+        let mut edge = ground.edge.clone();
+        entries.iter().for_each(|entry| edge.append(entry));
+        if (edge.size(), edge.root()) == (size, checkpoint.root) { Ok(()) } else { Err(LedgerError::Entries { size }) }
     }
 
     fn append(&mut self, signed: &Signed) -> Result<(), LedgerError> {
@@ -396,12 +426,16 @@ mod tests {
             Checkpoint { origin: self.key.name().to_owned(), size: tree.size(), root: tree.root() }
         }
 
+        /// Signs the log of `leaves` on the ground that is one leaf shorter.
         fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
-            let tree = log(leaves);
             let since = ledger.newest().map_or(0, |(size, _)| size);
+            let (ground, last) = leaves.split_at(leaves.len().saturating_sub(1));
+            let tree = log(ground);
+            let edge = tree.edge(tree.size()).unwrap();
             let proof = tree.consistency(since, tree.size()).unwrap_or_default();
-            let entries = leaves.iter().skip(usize::try_from(since).unwrap()).map(|leaf| vec![*leaf]);
-            ledger.sign(&self.checkpoint(leaves), &entries.collect::<Vec<_>>(), &self.secret, &proof)
+            let entries: Vec<Vec<u8>> = last.iter().map(|leaf| vec![*leaf]).collect();
+            let ground = Ground { edge: &edge, proof: &proof };
+            ledger.sign(&self.checkpoint(leaves), &entries, &ground, &self.secret)
         }
     }
 
@@ -438,9 +472,14 @@ mod tests {
         assert!(matches!(desk.sign(&mut ledger, b"abxd"), Err(LedgerError::Diverges { size: 4, newest: 3 })));
         let mut other = desk.checkpoint(b"abcd");
         other.origin = "police.gov.example".to_owned();
-        let refused = ledger.sign(&other, &[], &desk.secret, &[]);
+        let (edge, proof) = (log(b"abc").edge(3).unwrap(), []);
+        let ground = Ground { edge: &edge, proof: &proof };
+        let refused = ledger.sign(&other, &[], &ground, &desk.secret);
         assert!(matches!(refused, Err(LedgerError::OtherRegister { .. })));
+        let refused = ledger.sign(&desk.checkpoint(b"abcd"), &[b"x".to_vec()], &ground, &desk.secret);
+        assert!(matches!(refused, Err(LedgerError::Entries { size: 4 })));
         desk.sign(&mut ledger, b"abcd").unwrap();
+        desk.sign(&mut ledger, b"abcdef").unwrap();
     }
 
     #[test]
@@ -499,7 +538,8 @@ mod tests {
         let secret = SecretKey::from_seed(&[8; 32]);
         let other = VerifierKey::new(desk.key.name(), Algorithm::Note, secret.public()).unwrap();
         assert!(matches!(Ledger::open(&desk.path, &other), Err(LedgerError::OtherKey { .. })));
-        let refused = desk.open().sign(&desk.checkpoint(b"a"), &[], &secret, &[]);
+        let ground = Ground { edge: &Edge::default(), proof: &[] };
+        let refused = desk.open().sign(&desk.checkpoint(b"a"), &[], &ground, &secret);
         assert!(matches!(refused, Err(LedgerError::OtherKey { .. })));
         assert!(matches!(Ledger::create(&desk.path, &desk.key), Err(LedgerError::Exists(_))));
     }

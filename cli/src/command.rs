@@ -1,0 +1,252 @@
+//! The commands, one file a noun, and what they share: settings, clock, keys, files, questions.
+
+pub mod charter;
+pub mod credential;
+pub mod did;
+pub mod key;
+pub mod node;
+pub mod register;
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use standfast_node::config::{Config, ConfigError, Options};
+use standfast_node::file;
+use standfast_node::keystore::{KeyUse, Keystore, KeystoreError, Passphrase, PassphraseFd, Unlocked};
+use standfast_protocol::time::Time;
+use zeroize::Zeroizing;
+
+use crate::args::{Command, Global};
+use crate::client::Client;
+use crate::error::{CliError, CliResult, Exit};
+use crate::output::Output;
+
+/// What every command gets.
+pub struct Context {
+    /// The options of every command.
+    pub global: Global,
+    /// The two streams.
+    pub output: Output,
+    /// The settings in force.
+    pub config: Config,
+    /// The device's time, or `--now`.
+    pub now: Time,
+    passphrases: Mutex<Option<PassphraseFd>>,
+}
+
+/// Runs a command.
+pub fn run(command: Command, global: Global, output: Output) -> CliResult {
+    let mut options = global.to_options();
+    if let Command::Node(node) = &command {
+        node::set_options(node, &mut options);
+    }
+    let context = Context::new(global, output, &options)?;
+    match command {
+        Command::Key(command) => key::run(&context, command),
+        Command::Charter(command) => charter::run(&context, command),
+        Command::Register(command) => register::run(&context, command),
+        Command::Did(command) => did::run(&context, command),
+        Command::Credential(command) => credential::run(&context, command),
+        Command::Node(crate::args::operator::Node::Config) => node::config(&context),
+        other => Err(not_built(&first_word(&other))),
+    }
+}
+
+/// A command that the grammar knows and this build does not have.
+fn not_built(words: &str) -> CliError {
+    CliError::new("not-built", Exit::Usage, format!("this build has no command {words} yet"))
+}
+
+/// Returns the name of a command's variant, in lower case.
+fn first_word(command: &impl std::fmt::Debug) -> String {
+    let name = format!("{command:?}");
+    name.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase()
+}
+
+impl Context {
+    /// Reads settings and clock.
+    pub fn new(global: Global, output: Output, options: &Options) -> CliResult<Self> {
+        let config = Config::load(options).map_err(|e| config_error(&e))?;
+        let device = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let device = Time::from_secs_saturating(device);
+        let now = global.now.map_or(device, |when| when.resolve(device));
+        Ok(Self { global, output, config, now, passphrases: Mutex::new(None) })
+    }
+
+    /// True when `--now` replaces the device's clock, which verdicts say.
+    pub fn is_now_given(&self) -> bool {
+        self.global.now.is_some()
+    }
+
+    /// Returns the keys of the data directory.
+    pub fn keystore(&self) -> Keystore {
+        Keystore::in_data_dir(&self.config.data_dir)
+    }
+
+    /// Returns a client of the node: the one that was named, else the one running on the data directory.
+    pub fn client(&self) -> CliResult<Option<Client>> {
+        match &self.config.node {
+            Some(url) => Client::at(url).map(Some),
+            None => Client::of_data_dir(&self.config.data_dir),
+        }
+    }
+
+    /// Opens a key for one use, asking for its passphrase.
+    pub fn unlock(&self, name: &str, expected: KeyUse) -> CliResult<Unlocked> {
+        let keys = self.keystore();
+        // Refuses a missing or wrong key before anybody types a passphrase.
+        keys.public(name).and_then(|public| public.demand(expected)).map_err(|e| key_error(&e))?;
+        let passphrase = self.passphrase(name, "Passphrase for key")?;
+        keys.unlock(name, expected, &passphrase).map_err(|e| key_error(&e))
+    }
+
+    /// Gets the passphrase of a key: `--passphrase-fd`, else the systemd credential, else a prompt.
+    pub fn passphrase(&self, name: &str, question: &str) -> CliResult<Passphrase> {
+        if let Some(passphrase) = self.passphrase_without_terminal(name)? {
+            return Ok(passphrase);
+        }
+        prompt(name, &format!("{question} {name}: "))
+    }
+
+    /// Gets a new passphrase, twice from a terminal.
+    pub fn new_passphrase(&self, name: &str) -> CliResult<Passphrase> {
+        if let Some(passphrase) = self.passphrase_without_terminal(name)? {
+            return Ok(passphrase);
+        }
+        let first = prompt(name, &format!("New passphrase for key {name}: "))?;
+        first.check_new().map_err(|e| key_error(&e))?;
+        let again = prompt(name, "   again: ")?;
+        if !first.is_same(&again) {
+            return Err(CliError::usage("the two passphrases differ").hint("nothing was written; run it again"));
+        }
+        Ok(first)
+    }
+
+    fn passphrase_without_terminal(&self, name: &str) -> CliResult<Option<Passphrase>> {
+        if let Some(fd) = self.global.passphrase_fd {
+            let mut open = self.passphrases.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let source = match open.take() {
+                Some(source) => source,
+                None => PassphraseFd::open(fd).map_err(|e| key_error(&e))?,
+            };
+            let read = open.insert(source).next_line();
+            return read.map(Some).map_err(|e| key_error(&e).cause(format!("it was to come from descriptor {fd}")));
+        }
+        Passphrase::from_credential(name).map_err(|e| key_error(&e))
+    }
+
+    /// Asks on a terminal; `--yes` answers, and is required without a terminal.
+    pub fn confirm(&self, yes: bool, question: &str) -> CliResult<()> {
+        if yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            return Err(
+                CliError::usage("this needs a yes, and there is no terminal to ask on").hint("answer it with --yes")
+            );
+        }
+        let mut stderr = io::stderr().lock();
+        io::Write::write_all(&mut stderr, format!("{question} [y/N] ").as_bytes())?;
+        let mut answer = String::new();
+        io::stdin().lock().take(64).read_line(&mut answer)?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        Err(CliError::new("declined", Exit::Refused, "the answer was not yes").hint("nothing was changed"))
+    }
+
+    /// Reads a file, or stdin for `-`, of at most `size_max` bytes.
+    pub fn read(&self, path: &Path, size_max: u64) -> CliResult<Vec<u8>> {
+        if path != Path::new("-") {
+            return file::read(path, size_max).map_err(|e| CliError::file(path, &e));
+        }
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(size_max.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > size_max {
+            return Err(CliError::malformed(format!("expected at most {size_max} bytes on stdin")));
+        }
+        Ok(bytes)
+    }
+
+    /// Writes a file whole or not at all, or stdout for `-`; one that exists is replaced only with `yes`.
+    pub fn write(&self, path: &Path, bytes: &[u8], yes: bool) -> CliResult<()> {
+        if path == Path::new("-") {
+            return Ok(self.output.bytes(bytes)?);
+        }
+        let write = if yes { file::replace } else { file::create };
+        write(path, bytes, file::PUBLIC).map_err(|e| CliError::file(path, &e))
+    }
+
+    /// Makes the data directory, for its owner alone.
+    pub fn make_data_dir(&self) -> CliResult<PathBuf> {
+        let dir = self.config.data_dir.clone();
+        file::private_dir(&dir).map_err(|e| CliError::file(&dir, &e))?;
+        Ok(dir)
+    }
+}
+
+fn prompt(name: &str, question: &str) -> CliResult<Passphrase> {
+    let tty = fs::OpenOptions::new().read(true).write(true).open("/dev/tty");
+    if !io::stderr().is_terminal() || tty.is_err() {
+        let missing = CliError::new("passphrase-missing", Exit::Usage, format!("key {name} needs its passphrase"));
+        return Err(missing
+            .cause(format!("neither --passphrase-fd, nor the credential standfast.{name}, nor a terminal to ask on"))
+            .hint("give it on a descriptor: --passphrase-fd 3 3< FILE"));
+    }
+    let config = rpassword::ConfigBuilder::new().password_feedback_mask('·').build();
+    let typed = rpassword::prompt_password_with_config(question, config)?;
+    Passphrase::new(Zeroizing::new(typed)).map_err(|e| key_error(&e))
+}
+
+/// Says what is wrong with a key, and what to do.
+pub fn key_error(error: &KeystoreError) -> CliError {
+    let of = |code, exit| CliError::of(code, exit, error);
+    match error {
+        KeystoreError::Name(_) | KeystoreError::PassphraseShape | KeystoreError::VerifierKey(_) => {
+            of("usage", Exit::Usage)
+        }
+        KeystoreError::Exists(name) => {
+            of("key-exists", Exit::Usage).hint(format!("give another name, or see it: standfast key show {name}"))
+        }
+        KeystoreError::Missing { .. } => of("key-missing", Exit::Usage).hint("see what is there: standfast key list"),
+        KeystoreError::Passphrase { whole: true, changed_at, .. } => {
+            let set = crate::output::words::date(*changed_at);
+            of("passphrase-wrong", Exit::Usage)
+                .cause(format!("the key file is whole; its passphrase was set on {set}"))
+                .hint("nothing was signed; run it again")
+        }
+        KeystoreError::Passphrase { whole: false, name, .. } => of("passphrase-wrong", Exit::Usage)
+            .cause(format!("the key file is not the one that {name}.pub describes"))
+            .hint("restore both files from one backup, or try the passphrase of the other file"),
+        KeystoreError::Use { expected, .. } => of("key-use", Exit::Usage)
+            .hint(format!("make one for it: standfast key create NAME --use {}", expected.as_str())),
+        KeystoreError::Bound { .. } => {
+            of("key-bound", Exit::Usage).hint("one key signs one register: standfast key create NAME --use register")
+        }
+        KeystoreError::Unbound(name) => of("key-unbound", Exit::Usage)
+            .hint(format!("make its register: standfast register create HOST --key {name}")),
+        KeystoreError::Format { reason, .. } => of("key-damaged", Exit::Usage).cause(reason.clone()),
+        KeystoreError::Encrypt(_) | KeystoreError::Random => of("key-io", Exit::Io),
+        KeystoreError::File { path, source } => CliError::file(path, source),
+    }
+}
+
+fn config_error(error: &ConfigError) -> CliError {
+    let of = |code, exit| CliError::of(code, exit, error);
+    match error {
+        ConfigError::File { path, source } => CliError::file(path, source),
+        // toml's report has a line of its own for the place; it is one cause here.
+        ConfigError::Format { source, .. } => {
+            let text = source.to_string();
+            let place = text.lines().next().unwrap_or_default().to_lowercase();
+            let place = place.strip_prefix("toml parse error at ").unwrap_or(&place);
+            let said = source.message().replace('`', "").replace("field", "key");
+            CliError::new("config", Exit::Usage, error.to_string()).cause(format!("{place}: {said}"))
+        }
+        ConfigError::Value { .. } => of("config", Exit::Usage).hint("see what is in force: standfast node config"),
+        ConfigError::NoHome => of("config", Exit::Usage).hint("name a place: --data-dir DIR"),
+    }
+}
