@@ -14,8 +14,11 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_node::config::{Config, ConfigError, Options};
+use standfast_node::error::NodeError;
 use standfast_node::file;
 use standfast_node::keystore::{KeyUse, Keystore, KeystoreError, Passphrase, PassphraseFd, Unlocked};
+use standfast_node::store::StoreError;
+use standfast_protocol::sync::SubmitError;
 use standfast_protocol::time::Time;
 use zeroize::Zeroizing;
 
@@ -51,6 +54,7 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
         Command::Did(command) => did::run(&context, command),
         Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
+        Command::Node(crate::args::operator::Node::Run(_)) => node::run(&context),
         other => Err(not_built(&first_word(&other))),
     }
 }
@@ -231,6 +235,38 @@ pub fn key_error(error: &KeystoreError) -> CliError {
         KeystoreError::Format { reason, .. } => of("key-damaged", Exit::Usage).cause(reason.clone()),
         KeystoreError::Encrypt(_) | KeystoreError::Random => of("key-io", Exit::Io),
         KeystoreError::File { path, source } => CliError::file(path, source),
+    }
+}
+
+/// Says why a node, or its store, does not serve, and what to do.
+pub fn node_error(error: &NodeError) -> CliError {
+    let of = |code, exit| CliError::of(code, exit, error);
+    match error {
+        NodeError::Store(StoreError::InUse { .. }) => {
+            of("store-locked", Exit::Io).hint("turn [api] on, or stop the node: systemctl stop standfast")
+        }
+        NodeError::Store(_) | NodeError::WriterStopped => of("store-io", Exit::Io),
+        NodeError::NoCharter(_) => CliError::new("charter-missing", Exit::Usage, error.to_string())
+            .hint("ask who governs the network for its charter, then: standfast charter publish FILE"),
+        NodeError::OtherNetwork { .. } => of("other-network", Exit::Refused)
+            .hint("one data directory holds one network: give another one with --data-dir DIR"),
+        NodeError::Charter(_) | NodeError::CharterNote(_) => of("charter-refused", Exit::Usage),
+        NodeError::Key(error) => key_error(error),
+        NodeError::WitnessKey(_) => of("key-use", Exit::Usage),
+        NodeError::Address(_) => of("usage", Exit::Usage),
+        NodeError::Identity(_) | NodeError::Network(_) | NodeError::Runtime(_) | NodeError::Stopping => {
+            of("node-io", Exit::Io)
+        }
+        NodeError::Api { .. } => of("api-io", Exit::Io).hint("give another address: --api 127.0.0.1:0"),
+        NodeError::File { path, source } => CliError::file(path, source),
+        NodeError::Snapshot(error) if error.is_tampering() => of("bundle-altered", Exit::Tampered),
+        NodeError::Snapshot(_) => of("snapshot-damaged", Exit::Io),
+        NodeError::Submit(SubmitError::Unbound(_)) => of("register-unbound", Exit::Refused)
+            .hint("give the register's binding to the authority above: standfast register show --binding"),
+        NodeError::Submit(SubmitError::NotDurable(_) | SubmitError::Busy) => of("store-io", Exit::Io),
+        NodeError::Submit(SubmitError::Fault(_) | SubmitError::NotAdmitted { .. } | SubmitError::Charter(_)) => {
+            of("not-admitted", Exit::Refused)
+        }
     }
 }
 

@@ -122,6 +122,7 @@ struct FileText {
     witness: WitnessText,
     publisher: PublisherText,
     limits: LimitsText,
+    pace: PaceText,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +141,7 @@ struct PeersText {
     static_peers: Option<Vec<String>>,
     bootstrap: Option<Vec<String>>,
     mdns: Option<bool>,
+    learn: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +171,13 @@ struct LimitsText {
     peers_max: Option<u32>,
     connections_per_peer_max: Option<u32>,
     memory_bytes_max: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PaceText {
+    sync_min_s: Option<u64>,
+    sync_max_s: Option<u64>,
 }
 
 /// How many peers a topic's mesh has.
@@ -201,6 +210,8 @@ pub struct Peers {
     pub bootstrap: Vec<String>,
     /// Finds peers on the local network.
     pub mdns: bool,
+    /// Dials addresses that peers tell, and those saved; without it only configured ones.
+    pub learn: bool,
 }
 
 /// The HTTP API.
@@ -241,6 +252,15 @@ pub struct Limits {
     pub memory_bytes_max: u64,
 }
 
+/// How often the node compares what it holds with a random peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pace {
+    /// The shortest time between two comparisons, in seconds.
+    pub sync_min_s: u64,
+    /// The longest, in seconds.
+    pub sync_max_s: u64,
+}
+
 /// All settings in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
@@ -266,6 +286,8 @@ pub struct Config {
     pub publisher: Publisher,
     /// Bounds.
     pub limits: Limits,
+    /// Synchronisation.
+    pub pace: Pace,
     /// The configuration file that was read, if there is one.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -285,6 +307,8 @@ const MESH: Mesh = Mesh { low: 4, target: 6, high: 12 };
 const VIEW_INTERVAL_S: u64 = 60;
 /// Timestamps hourly (design §5).
 const TIMESTAMP_INTERVAL_S: u64 = 3600;
+/// With one random peer each 30 to 60 seconds (design §8).
+const SYNC_S: (u64, u64) = (30, 60);
 /// Twice the 30 peers suggested for up to 500 nodes, so that others find room.
 const PEERS_MAX: u32 = 60;
 /// One by TCP and one by QUIC, and one more while reconnecting.
@@ -378,6 +402,7 @@ impl Config {
                 static_peers: chooser.file("peers.static", text.peers.static_peers, Vec::new()),
                 bootstrap: chooser.file("peers.bootstrap", text.peers.bootstrap, Vec::new()),
                 mdns: chooser.file("peers.mdns", text.peers.mdns, false),
+                learn: chooser.file("peers.learn", text.peers.learn, true),
             },
             api: Api {
                 enabled: chooser.file("api.enabled", text.api.enabled, true),
@@ -395,6 +420,10 @@ impl Config {
             },
             publisher: publisher(&mut chooser, &text.publisher),
             limits: limits(&mut chooser, &text.limits),
+            pace: Pace {
+                sync_min_s: chooser.file("pace.sync_min_s", text.pace.sync_min_s, SYNC_S.0),
+                sync_max_s: chooser.file("pace.sync_max_s", text.pace.sync_max_s, SYNC_S.1),
+            },
             file,
             sources: chooser.sources,
         };
@@ -429,10 +458,19 @@ impl Config {
         for (name, secs) in [
             ("witness.view_interval_s", self.witness.view_interval_s),
             ("publisher.timestamp_interval_s", self.publisher.timestamp_interval_s),
+            ("pace.sync_min_s", self.pace.sync_min_s),
+            ("pace.sync_max_s", self.pace.sync_max_s),
         ] {
             if !(1..=86_400).contains(&secs) {
                 return refuse(name, format!("expected 1 to 86400 seconds, came {secs}"));
             }
+        }
+        let Pace { sync_min_s, sync_max_s } = self.pace;
+        if sync_min_s > sync_max_s {
+            return refuse(
+                "pace.sync_min_s",
+                format!("expected at most pace.sync_max_s, {sync_max_s}, came {sync_min_s}"),
+            );
         }
         Ok(())
     }
@@ -558,6 +596,7 @@ mod tests {
             "[network]\nlisten = ['7411']",
             "[network]\nmesh_low = 9",
             "[witness]\nview_interval_s = 0",
+            "[pace]\nsync_min_s = 9\nsync_max_s = 8",
             "[api]\nlisten = 'localhost'",
             "[peers]\nstatic = 'one'",
         ] {

@@ -31,7 +31,7 @@ use scan::{Scan, Step};
 /// Bytes after which a segment is full and the next group starts another (`specs/store.md` §2).
 pub const SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
 /// Bytes in one group of frames, which are written and synced together (`specs/store.md` §4).
-pub const GROUP_SIZE_MAX: usize = 16 * 1024 * 1024;
+pub const GROUP_SIZE_MAX: usize = 34 * 1024 * 1024;
 /// The largest segment size that can be chosen, so that offsets fit in 32 bits (`specs/store.md` §2).
 pub const SEGMENT_SIZE_MAX: u64 = 1024 * 1024 * 1024;
 

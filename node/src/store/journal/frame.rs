@@ -14,7 +14,9 @@ use bytes::Bytes;
 use super::JournalError;
 
 /// Bytes in the payload of one frame (`specs/store.md` §3).
-pub const FRAME_PAYLOAD_SIZE_MAX: usize = 4 * 1024 * 1024;
+///
+/// A batch holds all entries under one head (`limits::BATCH_SIZE_MAX` of the protocol), and cannot be cut into frames.
+pub const FRAME_PAYLOAD_SIZE_MAX: usize = 33 * 1024 * 1024;
 
 /// Bytes in a segment's header (`specs/store.md` §2).
 pub(super) const HEADER_SIZE: u64 = 61;

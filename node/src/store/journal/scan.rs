@@ -13,7 +13,7 @@ const SCAN_WINDOW_SIZE: usize = 1024 * 1024;
 const READ_WINDOW_SIZE: usize = 4 * 1024;
 /// Bytes hashed in vain in search of the next frame, after which the rest of a segment is given up (`specs/store.md` §5).
 ///
-/// A body may imitate heads of long frames; without a bound each of its bytes could cost a checksum over 4 MiB.
+/// A body may imitate heads of long frames; without a bound each of its bytes could cost a checksum over all of it.
 const SEARCH_WORK_MAX: usize = 1024 * 1024 * 1024;
 
 /// A frame whose checksum was verified.

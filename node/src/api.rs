@@ -1,0 +1,172 @@
+//! The node's HTTP API: on this machine alone unless told otherwise.
+//!
+//! ```text
+//! GET  /v1/health                              GET  /v1/status
+//! GET  /v1/peers                               GET  /v1/snapshot                    the bundle
+//! POST /v1/submit                              a bundle or an envelope
+//! POST /v1/publish                             an envelope
+//! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
+//! POST /v1/verify?policy=NAME                  a credential
+//! ```
+//!
+//! A web page that is open in a browser on this machine must not reach it: requests name this machine as their host
+//! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::error::NodeError;
+use crate::run::NodeHandle;
+
+mod answer;
+mod did;
+pub mod envelope;
+mod records;
+mod status;
+mod submit;
+mod verify;
+
+pub use status::status_document;
+
+/// Bytes in a submission: a bundle may be all that a federation has.
+pub const SUBMISSION_SIZE_MAX: usize = 256 * 1024 * 1024;
+/// Bytes in any other body.
+const BODY_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Submissions and snapshots at one time, and verifications: each may be large, or keep a core busy.
+const HEAVY_MAX: usize = 2;
+/// The header that a write carries unless it is CBOR.
+pub const WRITE_HEADER: &str = "x-standfast";
+
+/// What handlers share.
+struct Shared {
+    handle: NodeHandle,
+    /// For submissions and snapshots.
+    heavy: Semaphore,
+    verifying: Semaphore,
+    loopback_only: bool,
+}
+
+type App = State<Arc<Shared>>;
+
+/// A served API.
+pub(crate) struct ApiServer {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl ApiServer {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests and waits a moment for those under way.
+    pub(crate) async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // Without a receiver the task has ended already.
+            let _ = stop.send(());
+        }
+        if tokio::time::timeout(std::time::Duration::from_secs(2), &mut self.task).await.is_err() {
+            tracing::warn!("requests to the API were cut off");
+        }
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Listens and serves.
+pub(crate) async fn serve(handle: NodeHandle, config: &Config) -> Result<ApiServer, NodeError> {
+    let wanted = config.api.listen;
+    let api_error = |source| NodeError::Api { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(api_error)?;
+    let address = listener.local_addr().map_err(api_error)?;
+    let shared = Shared {
+        handle,
+        heavy: Semaphore::new(HEAVY_MAX),
+        verifying: Semaphore::new(HEAVY_MAX),
+        loopback_only: address.ip().is_loopback(),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = axum::serve(listener, router(Arc::new(shared))).with_graceful_shutdown(async {
+        // Told, or the node is gone.
+        let _ = stopped.await;
+    });
+    let task = tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the API has ended");
+        }
+    });
+    Ok(ApiServer { address, stop: Some(stop), task })
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let submissions = Router::new()
+        .route("/v1/submit", post(submit::submit))
+        .route("/v1/publish", post(submit::submit))
+        .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX));
+    Router::new()
+        .route("/v1/health", get(status::health))
+        .route("/v1/status", get(status::status))
+        .route("/v1/peers", get(status::peers))
+        .route("/v1/snapshot", get(records::snapshot))
+        .route("/v1/records/{register}/{*record}", get(records::record))
+        .route("/1.0/identifiers/{did}", get(did::resolve))
+        .route("/v1/verify", post(verify::verify))
+        .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
+        .merge(submissions)
+        .fallback(not_there)
+        .layer(middleware::from_fn_with_state(shared.clone(), guard))
+        .with_state(shared)
+}
+
+async fn not_there() -> Response {
+    answer::refusal(StatusCode::NOT_FOUND, "usage", 2, "there is nothing at this address", &[])
+}
+
+/// Refuses what a page in a browser could have been made to send.
+async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Response {
+    if shared.loopback_only && !host_is_here(request.headers(), request.uri()) {
+        let message = "expected a request whose Host names this machine";
+        return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
+    }
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    if !reads && !is_deliberate(request.headers()) {
+        let message = "expected the header X-Standfast: 1, or the content type application/cbor";
+        return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.into_response()
+}
+
+fn host_is_here(headers: &HeaderMap, uri: &Uri) -> bool {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(authority) = named.or_else(|| uri.authority().map(|a| a.as_str())) else { return false };
+    let Ok(authority) = authority.parse::<axum::http::uri::Authority>() else { return false };
+    let host = authority.host();
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_deliberate(headers: &HeaderMap) -> bool {
+    let cbor = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/cbor");
+    cbor || headers.get(WRITE_HEADER).is_some_and(|value| value.as_bytes() == b"1")
+}

@@ -1,0 +1,146 @@
+//! `GET /1.0/identifiers/{did}`: DID Resolution 1.0 over HTTP, from what is held.
+//!
+//! `did:key` and `did:jwk` resolve from themselves; `did:web` and `did:webvh` from the register that the charter or a
+//! trust entry binds to the DID, and from no other: anybody may publish a document under another's name.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use standfast_protocol::did::{DidDocument, Relationship, is_did, resolve_from_itself};
+use standfast_protocol::register::record::RecordKey;
+use standfast_protocol::replica::Replica;
+
+use super::App;
+
+const RESOLUTION: &str = "application/did-resolution";
+const DOCUMENT: &str = "application/did";
+
+/// What becomes of a resolution.
+enum Resolved {
+    Document(Value, Value),
+    Deactivated(Value),
+    Error(StatusCode, &'static str, String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Resolution,
+    Document,
+}
+
+/// Resolves a DID.
+pub(super) async fn resolve(State(shared): App, Path(did): Path<String>, headers: HeaderMap) -> Response {
+    let Some(form) = wanted(&headers) else {
+        let detail = format!("expected Accept to allow {RESOLUTION} or {DOCUMENT}");
+        return respond(
+            Form::Resolution,
+            Resolved::Error(StatusCode::NOT_ACCEPTABLE, "REPRESENTATION_NOT_SUPPORTED", detail),
+        );
+    };
+    respond(form, resolve_in(shared.handle.snapshot().replica(), &did))
+}
+
+/// The first form that the client can read: all that is known of the resolution, unless only documents are asked for.
+fn wanted(headers: &HeaderMap) -> Option<Form> {
+    let Some(accept) = headers.get(header::ACCEPT) else { return Some(Form::Resolution) };
+    accept.to_str().ok()?.split(',').find_map(|range| {
+        let kind = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            RESOLUTION | "*/*" | "application/*" | "application/json" => Some(Form::Resolution),
+            "application/ld+json" if range.contains("did-resolution") => Some(Form::Resolution),
+            DOCUMENT | "application/did+json" | "application/did+ld+json" | "application/ld+json" => {
+                Some(Form::Document)
+            }
+            _ => None,
+        }
+    })
+}
+
+fn resolve_in(replica: &Replica, did: &str) -> Resolved {
+    if !is_did(did) {
+        let detail = "expected a DID such as did:web:example.org".to_owned();
+        return Resolved::Error(StatusCode::BAD_REQUEST, "INVALID_DID", detail);
+    }
+    match resolve_from_itself(did) {
+        Some(Ok(document)) => return Resolved::Document(json_of(&document), json!({})),
+        Some(Err(error)) => return Resolved::Error(StatusCode::BAD_REQUEST, "INVALID_DID", error.to_string()),
+        None => {}
+    }
+    if !did.starts_with("did:web:") && !did.starts_with("did:webvh:") {
+        let detail = "expected did:key, did:jwk, did:web or did:webvh".to_owned();
+        return Resolved::Error(StatusCode::NOT_IMPLEMENTED, "METHOD_NOT_SUPPORTED", detail);
+    }
+    held(replica, did).unwrap_or_else(|| {
+        let detail = "no document of this DID is held in a register that is bound to it".to_owned();
+        Resolved::Error(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+    })
+}
+
+fn held(replica: &Replica, did: &str) -> Option<Resolved> {
+    let key = RecordKey::did(did).ok()?;
+    let own = replica.bound().iter().filter(|(_, bound)| bound.entity == did);
+    for register in own.filter_map(|(origin, _)| replica.register(origin)) {
+        let Some(digest) = register.state_witnessed().get(key.as_str().as_bytes()) else { continue };
+        let metadata = json!({
+            "register": register.origin(), "record": key.as_str(), "sha256": digest.to_string(),
+            "size_witnessed": register.size_witnessed(), "forked": register.is_forked(),
+            "deactivated": register.state_newest().get(key.as_str().as_bytes()).is_none(),
+        });
+        // A withdrawal counts at once.
+        if metadata.get("deactivated") == Some(&Value::Bool(true)) {
+            return Some(Resolved::Deactivated(metadata));
+        }
+        let body = replica.bodies().get(&digest)?;
+        let document = serde_json::from_slice::<Value>(body.body()).ok()?;
+        return Some(Resolved::Document(document, metadata));
+    }
+    None
+}
+
+/// Writes the document of a DID that holds its own key.
+fn json_of(document: &DidDocument) -> Value {
+    let did = document.id();
+    let methods: Vec<Value> = document
+        .methods()
+        .iter()
+        .map(|method| {
+            json!({
+                "id": method.id, "type": "Multikey", "controller": method.controller,
+                "publicKeyMultibase": method.key.map(|key| key.to_multikey()),
+            })
+        })
+        .collect();
+    let under = |purpose: Relationship| {
+        let listed = |m: &&standfast_protocol::did::VerificationMethod| document.method_for(&m.id, purpose).is_ok();
+        document.methods().iter().filter(listed).map(|m| m.id.clone()).collect::<Vec<_>>()
+    };
+    json!({
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
+        "id": did, "verificationMethod": methods,
+        "authentication": under(Relationship::Authentication),
+        "assertionMethod": under(Relationship::AssertionMethod),
+    })
+}
+
+fn respond(form: Form, resolved: Resolved) -> Response {
+    let (status, document, metadata, error) = match resolved {
+        Resolved::Document(document, metadata) => (StatusCode::OK, document, metadata, None),
+        Resolved::Deactivated(metadata) => (StatusCode::GONE, Value::Null, metadata, None),
+        Resolved::Error(status, code, detail) => (status, Value::Null, json!({}), Some((code, detail))),
+    };
+    if form == Form::Document && status == StatusCode::OK {
+        return ([(header::CONTENT_TYPE, DOCUMENT)], document.to_string()).into_response();
+    }
+    let resolution = match error {
+        None => json!({"contentType": DOCUMENT}),
+        Some((code, detail)) => {
+            let problem = format!("https://www.w3.org/ns/did#{code}");
+            json!({"error": {"type": problem, "title": code, "detail": detail}})
+        }
+    };
+    let whole = json!({
+        "didDocument": document, "didResolutionMetadata": resolution, "didDocumentMetadata": metadata
+    });
+    (status, [(header::CONTENT_TYPE, RESOLUTION)], whole.to_string()).into_response()
+}

@@ -1,0 +1,54 @@
+//! `POST /v1/submit` and `/v1/publish`: a bundle, or an envelope.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+use standfast_protocol::bundle::{self, Bundle};
+use standfast_protocol::sync::Submission;
+
+use super::{App, answer, envelope};
+
+/// Takes a submission; answers once all that was new of it is durable.
+pub(super) async fn submit(State(shared): App, body: Bytes) -> Response {
+    let Ok(_permit) = shared.heavy.try_acquire() else { return answer::busy() };
+    let snapshot = shared.handle.snapshot();
+    // A bundle is opened, which checks every signature in it: not on this thread.
+    let read = tokio::task::spawn_blocking(move || {
+        if body.starts_with(bundle::MAGIC) {
+            let submission = Bundle::decode(&body).and_then(|bundle| bundle.submission(snapshot.replica()));
+            submission.map_err(|error| Box::new(bundle_refusal(&error)))
+        } else {
+            envelope::decode(&body).map_err(|error| Box::new(answer::malformed(&error)))
+        }
+    });
+    let submission: Submission = match read.await {
+        Ok(Ok(submission)) => submission,
+        Ok(Err(refusal)) => return *refusal,
+        Err(_) => {
+            let message = "reading the submission came to nothing";
+            return answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, "node-failed", 5, message, &[]);
+        }
+    };
+    match shared.handle.submit(submission).await {
+        Ok(changed) => {
+            let document = json!({"kind": "standfast/submitted/v1", "changed": changed});
+            answer::document(StatusCode::OK, &document)
+        }
+        Err(error) => answer::not_taken(&error),
+    }
+}
+
+fn bundle_refusal(error: &bundle::BundleError) -> Response {
+    if error.is_tampering() {
+        let causes: Vec<String> = std::error::Error::source(error).map(ToString::to_string).into_iter().collect();
+        return answer::refusal(StatusCode::CONFLICT, "bundle-altered", 4, &error.to_string(), &causes);
+    }
+    match error {
+        bundle::BundleError::OtherNetwork { .. } => {
+            answer::refusal(StatusCode::CONFLICT, "other-network", 1, &error.to_string(), &[])
+        }
+        _ => answer::malformed(error),
+    }
+}
