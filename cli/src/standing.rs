@@ -47,9 +47,6 @@ pub struct CharterStanding {
     pub expires_at: Time,
     /// Since a quorum of views named it.
     pub age_s: Option<u64>,
-    /// How many witnesses it names.
-    #[serde(default)]
-    pub witnesses_named: Option<u64>,
 }
 
 /// The node.
@@ -61,8 +58,11 @@ pub struct NodeStanding {
     pub since_at: Option<Time>,
     /// How many peers it has.
     pub peers: Option<u64>,
-    /// How many witnesses are among them.
+    /// How many witnesses are in reach.
     pub witnesses_in_reach: Option<u64>,
+    /// How many witnesses the charter names.
+    #[serde(default)]
+    pub witnesses_named: Option<u64>,
 }
 
 /// The clocks.
@@ -121,9 +121,8 @@ impl Standing {
                 version: charter.version(),
                 expires_at: Time::from_secs_saturating(charter.document().expires_at),
                 age_s: ages.age(ages.charter),
-                witnesses_named: Some(snapshot.quorum().witnesses().len() as u64),
             },
-            node,
+            node: NodeStanding { witnesses_named: Some(snapshot.quorum().witnesses().len() as u64), ..node },
             clock: ClockStanding { device_at: now, bound_at: bound },
             ready_until_at: None,
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
@@ -150,7 +149,7 @@ impl Standing {
         let mut ends: Vec<(u64, String)> = Vec::new();
         let mut open = Vec::new();
         let charter = &self.charter;
-        let unwitnessed = charter.witnesses_named == Some(0) && policy.quorum_none;
+        let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
         } else {
@@ -207,7 +206,7 @@ impl Standing {
     }
 
     fn witnessed(&self, register: &RegisterStanding) -> String {
-        let share = register.witnesses.zip(self.charter.witnesses_named);
+        let share = register.witnesses.zip(self.node.witnesses_named);
         let share = share.map(|(part, whole)| words::share(part, whole));
         match (register.witnessed_age_s, share) {
             (Some(age), Some(share)) => format!("{}, {share}", words::age(age)),

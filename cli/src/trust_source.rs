@@ -61,9 +61,7 @@ fn nothing_held(context: &Context) -> CliError {
 pub fn bundle_error(path: &Path, error: &BundleError) -> CliError {
     let shown = shown(path);
     match error {
-        BundleError::Magic => {
-            CliError::malformed(format!("{shown} is not a bundle")).cause(error.to_string())
-        }
+        BundleError::Magic => CliError::malformed(format!("{shown} is not a bundle")).cause(error.to_string()),
         BundleError::Size { .. } => CliError::malformed(format!("{shown} is too large")).cause(error.to_string()),
         BundleError::OtherNetwork { expected, found } => {
             CliError::new("bundle-foreign", Exit::Refused, format!("{shown} is of another network"))

@@ -114,7 +114,11 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         }
         text.push_str("  proof     holds under the keys that the trust path binds\n");
         text.push_str(&standing(snapshot, &origin));
-        text.push_str(&format!("→ report it: standfast fork show {} --out {}.fork\n", subject_word(subject), file_name(&name)));
+        text.push_str(&format!(
+            "→ report it: standfast fork show {} --out {}.fork\n",
+            subject_word(subject),
+            file_name(&name)
+        ));
         text
     })?;
     Ok(Exit::Done)
@@ -180,9 +184,9 @@ fn from_file(context: &Context, snapshot: &Snapshot, path: &Path) -> CliResult<(
         CliError::new("register-unknown", Exit::Open, format!("whose register {} is, is not known here", small.origin))
             .hint("connect, or carry in newer data: standfast bundle import FILE")
     })?;
-    proof.check(&small.origin, &bound.keys).map_err(|e| {
-        CliError::new("fork-refused", Exit::Refused, format!("{shown} proves nothing")).because(&e)
-    })?;
+    proof
+        .check(&small.origin, &bound.keys)
+        .map_err(|e| CliError::new("fork-refused", Exit::Refused, format!("{shown} proves nothing")).because(&e))?;
     Ok((small.origin, proof))
 }
 

@@ -68,8 +68,7 @@ fn list(context: &Context) -> CliResult {
 
 fn show(context: &Context, name: &str) -> CliResult {
     let policy = policy_source::read(name)?;
-    let document =
-        PolicyDocument { kind: "standfast/policy/v1", sha256: policy.digest().to_string(), policy: &policy };
+    let document = PolicyDocument { kind: "standfast/policy/v1", sha256: policy.digest().to_string(), policy: &policy };
     context.output.result(&document, |_| toml_of(&policy))?;
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@ use standfast_protocol::time::Time;
 
 use super::Context;
 use crate::error::{CliResult, Exit};
-use crate::output::{Style, wrap, words};
+use crate::output::{Style, words, wrap};
 use crate::standing::{NodeStanding, Standing};
 use crate::{policy_source, trust_source};
 
@@ -31,7 +31,11 @@ fn standing(context: &Context, policy: &Policy) -> CliResult<Standing> {
     }
     let Some(client) = context.client()? else { return local(NodeStanding::default()) };
     match client.get("/v1/status").and_then(|answer| answer.json::<Standing>()) {
-        Ok(standing) => Ok(standing),
+        Ok(mut standing) => {
+            let readiness = standing.readiness(policy);
+            standing.ready_until_at = readiness.until.filter(|_| readiness.is_ready());
+            Ok(standing)
+        }
         Err(error) if context.config.node.is_some() => Err(error),
         Err(error) => {
             context.output.note(&format!("! {}: shown from the snapshot", error.message));
@@ -80,7 +84,7 @@ fn node(standing: &Standing, now: Time) -> String {
     if let Some(peers) = node.peers {
         text.push_str(&format!(" · {}", words::counted(peers, "peer", "peers")));
     }
-    if let Some((reach, named)) = node.witnesses_in_reach.zip(standing.charter.witnesses_named) {
+    if let Some((reach, named)) = node.witnesses_in_reach.zip(standing.node.witnesses_named) {
         text.push_str(&format!(" · {} witnesses in reach", words::share(reach, named)));
     }
     text

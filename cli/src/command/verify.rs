@@ -56,12 +56,8 @@ pub fn run(context: &Context, command: Verify) -> CliResult {
     let begun = Instant::now();
     let policy = policy_source::load(context)?;
     let trusted = trust_source::load(context)?;
-    let bench = Bench {
-        snapshot: &trusted.snapshot,
-        policy: &policy,
-        now: context.now,
-        now_given: context.is_now_given(),
-    };
+    let bench =
+        Bench { snapshot: &trusted.snapshot, policy: &policy, now: context.now, now_given: context.is_now_given() };
     let mut inputs = Inputs::find(&command.inputs, command.lines)?;
     if inputs.single && !command.ndjson {
         let Some(input) = inputs.next() else { return Err(CliError::usage("there is nothing to verify")) };
@@ -128,8 +124,10 @@ fn judge_all(bench: &Bench<'_>, batch: Vec<Input>, jobs: usize) -> Vec<Done> {
     }
     thread::scope(|scope| {
         let judge = &judge;
-        let workers: Vec<_> =
-            shares.into_iter().map(|share| scope.spawn(move || share.into_iter().map(judge).collect::<Vec<_>>())).collect();
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || share.into_iter().map(judge).collect::<Vec<_>>()))
+            .collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
     })
 }
@@ -212,7 +210,8 @@ impl<'a> Tray<'a> {
                     Outcome::Indeterminate => (Sign::Open, "cannot decide"),
                 };
                 let why = code.map_or("-", |code| code.as_str());
-                let age = if judged.is_unreadable() { None } else { card::oldest(bench, judged).and_then(|(_, age)| age) };
+                let age =
+                    if judged.is_unreadable() { None } else { card::oldest(bench, judged).and_then(|(_, age)| age) };
                 let age = age.map_or_else(|| "-".to_owned(), words::age);
                 (sign, [decision.to_owned(), why.to_owned(), age, words::clean(&judged.source)])
             }
@@ -225,7 +224,8 @@ impl<'a> Tray<'a> {
         self.summary.exit = exit as u8;
         self.summary.elapsed_ms = elapsed_ms;
         let output = &self.context.output;
-        let total = self.summary.accepted + self.summary.rejected + self.summary.indeterminate + self.summary.unreadable;
+        let total =
+            self.summary.accepted + self.summary.rejected + self.summary.indeterminate + self.summary.unreadable;
         if total == 0 {
             return Err(CliError::usage("there is nothing to verify").cause("no credential came"));
         }

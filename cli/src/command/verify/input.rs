@@ -12,7 +12,7 @@ use crate::error::{CliError, CliResult};
 const DEPTH_MAX: usize = 16;
 
 /// One thing to judge, or why it could not be read.
-pub struct Input {
+pub(super) struct Input {
     /// How the verdict names it.
     pub source: String,
     /// Its bytes.
@@ -28,7 +28,7 @@ enum Place {
 }
 
 /// All inputs, read when they are asked for.
-pub struct Inputs {
+pub(super) struct Inputs {
     places: std::vec::IntoIter<Place>,
     open: Option<Place>,
     /// Whether there is exactly one thing to judge, which gets a card.
@@ -37,7 +37,7 @@ pub struct Inputs {
 
 impl Inputs {
     /// Finds what the arguments name; a folder means its files, by name.
-    pub fn find(paths: &[PathBuf], lines: bool) -> CliResult<Self> {
+    pub(super) fn find(paths: &[PathBuf], lines: bool) -> CliResult<Self> {
         if paths.is_empty() && !io::stdin().is_terminal() {
             return Err(CliError::usage("there is nothing to verify")
                 .hint("name a file: standfast verify licence.jwt")

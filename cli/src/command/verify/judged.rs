@@ -56,7 +56,11 @@ impl Bench<'_> {
     pub fn shorten(&self, text: &str) -> String {
         let origins = self.snapshot.replica().bound().keys().chain(self.snapshot.registers().keys());
         let short = origins.fold(words::clean(text), |text, origin| text.replace(origin.as_str(), &self.name(origin)));
-        short.split(' ').map(|word| if word.starts_with("did:") { words::did(word) } else { word.to_owned() }).collect::<Vec<_>>().join(" ")
+        short
+            .split(' ')
+            .map(|word| if word.starts_with("did:") { words::did(word) } else { word.to_owned() })
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Returns the held register that holds the issuer's document, as the verdict's evidence names it.
@@ -105,7 +109,11 @@ impl Judged {
 /// A word as a shell takes it.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:+=,%~".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// The first word, at most 16 characters of it.

@@ -93,9 +93,10 @@ fn set_since(held: &HeldRegister, entry: &StatusEntry, rejects: impl Fn(u8) -> b
     let mut before = Some(false);
     let mut found = None;
     for number in register.size_base()..register.size_newest() {
-        let Some(change) = register.entry(number).and_then(|e| {
-            e.changes().iter().find(|c| c.key == key).map(|c| (e.time(), c.digest))
-        }) else {
+        let Some(change) = register
+            .entry(number)
+            .and_then(|e| e.changes().iter().find(|c| c.key == key).map(|c| (e.time(), c.digest)))
+        else {
             continue;
         };
         let (time, digest) = change;
@@ -155,11 +156,7 @@ fn stale(bench: &Bench<'_>, judged: &Judged, code: Code) -> Vec<String> {
 
 /// What is known to be right all the same.
 fn good(judged: &Judged) -> Option<String> {
-    let known = [
-        (CheckName::Signature, "signature"),
-        (CheckName::Authority, "issuer"),
-        (CheckName::Validity, "dates"),
-    ];
+    let known = [(CheckName::Signature, "signature"), (CheckName::Authority, "issuer"), (CheckName::Validity, "dates")];
     let passed: Vec<&str> =
         known.iter().filter(|(name, _)| judged.result(*name) == CheckResult::Passed).map(|(_, word)| *word).collect();
     match passed.as_slice() {
