@@ -1,11 +1,18 @@
 //! The commands, one file a noun, and what they share: settings, clock, keys, files, questions.
 
+pub mod bundle;
 pub mod charter;
 pub mod credential;
 pub mod did;
+pub mod explain;
+pub mod fork;
 pub mod key;
 pub mod node;
+pub mod policy;
+pub mod ready;
 pub mod register;
+pub mod status;
+pub mod verify;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -48,6 +55,13 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
     }
     let context = Context::new(global, output, &options)?;
     match command {
+        Command::Verify(command) => verify::run(&context, command),
+        Command::Explain(command) => explain::run(&context, &command),
+        Command::Ready(command) => ready::run(&context, &command),
+        Command::Bundle(command) => bundle::run(&context, command),
+        Command::Policy(command) => policy::run(&context, command),
+        Command::Fork(command) => fork::run(&context, command),
+        Command::Status => status::run(&context),
         Command::Key(command) => key::run(&context, command),
         Command::Charter(command) => charter::run(&context, command),
         Command::Register(command) => register::run(&context, command),

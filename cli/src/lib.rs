@@ -3,10 +3,14 @@
 
 pub mod args;
 pub mod client;
+pub mod codes;
 pub mod command;
 pub mod demo;
 pub mod error;
 pub mod output;
+pub mod policy_source;
+pub mod standing;
+pub mod trust_source;
 
 use std::ffi::OsString;
 use std::io::Write as _;
