@@ -1,5 +1,6 @@
 //! All tests of this package, in one binary: it is linked once.
 
+mod command_line;
 mod interop;
 mod model {
     //! The vectors of the reference model, one test for each file.

@@ -419,9 +419,9 @@ pub enum StatusList {
     /// Make and publish an empty list
     #[command(after_help = "\
 Examples:
-  standfast status-list create https://a.example/status/1 --length 131072 --wait
-  standfast status-list create https://a.example/status/2 --length 131072 --bits 1
-  standfast status-list create https://a.example/status/3 --length 1000 --dry-run")]
+  standfast status-list create https://a.example/status/1 --length 131072
+  standfast status-list create https://a.example/status/2 --length 1000 --bits 1
+  standfast status-list create https://a.example/status/3 --length 999 --dry-run")]
     Create {
         /// The list's URI, as credentials name it
         uri: String,

@@ -180,15 +180,9 @@ fn show(context: &Context, path: &Path) -> CliResult {
         document.types.iter().for_each(|name| row("type", name));
         row("issuer", &words::did(document.issuer));
         row("key", &words::did(document.key));
-        let day = |time: Option<Time>| time.map_or_else(|| "no end".to_owned(), words::date);
-        row(
-            "valid",
-            &format!(
-                "{} until {}",
-                document.valid_from_at.map_or_else(|| "always".to_owned(), words::date),
-                day(document.valid_until_at)
-            ),
-        );
+        let from = document.valid_from_at.map_or_else(|| "without beginning".to_owned(), words::date);
+        let until = document.valid_until_at.map(|t| format!(" until {}", words::date(t)));
+        row("valid", &format!("{from}{}", until.as_deref().unwrap_or(", without end")));
         for status in &document.status {
             row("status", &format!("{} · index {} of {}", status.purpose, words::grouped(status.index), status.list));
         }
