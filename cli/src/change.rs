@@ -561,10 +561,8 @@ mod tests {
         let parts = batches(&changes);
         assert!(parts.len() > 1);
         assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 1_000);
-        let prepared = Ground::empty("a.example/register/0").prepare_all(
-            standfast_protocol::time::Time::from_secs_saturating(1_790_000_000),
-            parts.clone(),
-        );
+        let prepared = Ground::empty("a.example/register/0")
+            .prepare_all(standfast_protocol::time::Time::from_secs_saturating(1_790_000_000), parts.clone());
         assert_eq!(prepared.unwrap().unwrap().entries().len(), parts.len());
     }
 

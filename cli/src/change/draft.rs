@@ -138,7 +138,8 @@ impl Draft {
     /// Returns the head of a signed draft, as nodes take it.
     pub fn head(&self) -> CliResult<Option<HeadMessage>> {
         let Some(part) = &self.signed else { return Ok(None) };
-        let malformed = |e: &dyn std::error::Error| CliError::malformed("the draft's signed head does not read").because(e);
+        let malformed =
+            |e: &dyn std::error::Error| CliError::malformed("the draft's signed head does not read").because(e);
         let note = Note::parse(part.note.as_bytes()).map_err(|e| malformed(&e))?;
         let checkpoint = Checkpoint::parse(note.text()).map_err(|e| malformed(&e))?;
         let entries = part.entries.iter().map(|entry| BASE64.decode(entry.as_bytes())).collect::<Result<Vec<_>, _>>();

@@ -115,12 +115,8 @@ pub fn urgent(context: &Context, published: &Published) -> CliResult<()> {
 /// Says that it was handed over.
 pub fn published(context: &Context, published: &Published) -> CliResult<()> {
     context.output.result(&document(published, None), |style| {
-        let head = format!(
-            "{}{} {} published",
-            resent_words(style, published),
-            style.sign(Sign::Good),
-            entries_of(published)
-        );
+        let head =
+            format!("{}{} {} published", resent_words(style, published), style.sign(Sign::Good), entries_of(published));
         match published.peers {
             Some(peers) => format!("{head} · sent to {}\n", words::counted(peers, "peer", "peers")),
             None => format!(
@@ -219,10 +215,7 @@ pub fn signed(context: &Context, path: &Path, name: &str, signed: &Signed) -> Cl
         let before = checkpoint.size.saturating_sub(signed.entries.len() as u64);
         let entries = entries_words(name, before, checkpoint.size);
         let root = words::short(&checkpoint.root.to_string());
-        format!(
-            "Signed {entries}: root {root}\n{} next: standfast register publish {shown}\n",
-            style.sign(Sign::Next)
-        )
+        format!("Signed {entries}: root {root}\n{} next: standfast register publish {shown}\n", style.sign(Sign::Next))
     })?;
     Ok(())
 }
