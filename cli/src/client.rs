@@ -1,13 +1,16 @@
 //! Asks the local node through its HTTP API.
 //!
-//! While it runs, a node keeps the URL of its API in `<data-dir>/api`, from which this client learns where it is.
+//! While it runs, a node keeps `<data-dir>/node.json`, from which this client learns where it is:
+//!
+//! ```json
+//! {"kind":"standfast/node/v1","process":4711,"api":"http://127.0.0.1:7412"}
+//! ```
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, de::DeserializeOwned};
-use standfast_node::api::API_FILE_NAME;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use standfast_node::file;
 use standfast_protocol::limits;
 
@@ -15,10 +18,38 @@ use crate::error::{CliError, CliResult, Exit};
 
 /// Bytes in an answer of the node: at most a bundle.
 const ANSWER_SIZE_MAX: u64 = limits::BUNDLE_SIZE_MAX as u64;
-/// Bytes in the file that holds the URL.
-const URL_SIZE_MAX: u64 = 4096;
 /// A node on this machine answers in milliseconds; a cold one replays first.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a running node is, written by the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// `standfast/node/v1`.
+    pub kind: String,
+    /// The process's number.
+    pub process: u32,
+    /// The URL of its API; `None` when that is off.
+    pub api: Option<String>,
+}
+
+impl NodeFile {
+    /// The file's name in the data directory.
+    pub const NAME: &'static str = "node.json";
+    /// The document's kind.
+    pub const KIND: &'static str = "standfast/node/v1";
+
+    /// Reads the file; `None` when no node has written one.
+    pub fn read(data_dir: &Path) -> CliResult<Option<Self>> {
+        let path = data_dir.join(Self::NAME);
+        match file::read(&path, 4096) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+                CliError::malformed(format!("{} does not say where the node is", path.display())).cause(e.to_string())
+            }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(CliError::file(&path, &e)),
+        }
+    }
+}
 
 /// A node's API.
 pub struct Client {
@@ -82,14 +113,8 @@ impl Client {
 
     /// Makes a client of the node that runs on a data directory; `None` when none does.
     pub fn of_data_dir(data_dir: &Path) -> CliResult<Option<Self>> {
-        let path = data_dir.join(API_FILE_NAME);
-        let bytes = match file::read(&path, URL_SIZE_MAX) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(CliError::file(&path, &e)),
-        };
-        let text = String::from_utf8(bytes).unwrap_or_default();
-        Self::at(text.trim()).map(Some)
+        let api = NodeFile::read(data_dir)?.and_then(|node| node.api);
+        api.map(|url| Self::at(&url)).transpose()
     }
 
     /// Returns the URL of the API.
@@ -105,7 +130,9 @@ impl Client {
 
     /// Sends `body` to `path`.
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> CliResult<Answer> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", content_type);
+        // A page in a browser cannot send this header without asking first.
+        let request = self.agent.post(format!("{}{path}", self.base)).header("x-standfast", "1");
+        let request = request.header("content-type", content_type);
         self.answer(request.send(body))
     }
 

@@ -1,14 +1,21 @@
 //! The commands, one file a noun, and what they share: settings, clock, keys, files, questions.
 
+pub mod bundle;
 pub mod charter;
 pub mod credential;
 pub mod did;
+pub mod explain;
+pub mod fork;
 pub mod key;
 pub mod node;
+pub mod policy;
+pub mod ready;
 pub mod record;
 pub mod register;
+pub mod status;
 pub mod status_list;
 pub mod trust;
+pub mod verify;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -17,8 +24,11 @@ use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use standfast_node::config::{Config, ConfigError, Options};
+use standfast_node::error::NodeError;
 use standfast_node::file;
 use standfast_node::keystore::{KeyUse, Keystore, KeystoreError, Passphrase, PassphraseFd, Unlocked};
+use standfast_node::store::StoreError;
+use standfast_protocol::sync::SubmitError;
 use standfast_protocol::time::Time;
 use zeroize::Zeroizing;
 
@@ -48,6 +58,13 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
     }
     let context = Context::new(global, output, &options)?;
     match command {
+        Command::Verify(command) => verify::run(&context, command),
+        Command::Explain(command) => explain::run(&context, &command),
+        Command::Ready(command) => ready::run(&context, &command),
+        Command::Bundle(command) => bundle::run(&context, command),
+        Command::Policy(command) => policy::run(&context, command),
+        Command::Fork(command) => fork::run(&context, command),
+        Command::Status => status::run(&context),
         Command::Key(command) => key::run(&context, command),
         Command::Charter(command) => charter::run(&context, command),
         Command::Register(command) => register::run(&context, command),
@@ -57,19 +74,9 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
         Command::StatusList(command) => status_list::run(&context, command),
         Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
-        other => Err(not_built(&first_word(&other))),
+        Command::Node(crate::args::operator::Node::Run(_)) => node::run(&context),
+        Command::Demo(arguments) => crate::demo::run(&context, arguments),
     }
-}
-
-/// A command that the grammar knows and this build does not have.
-fn not_built(words: &str) -> CliError {
-    CliError::new("not-built", Exit::Usage, format!("this build has no command {words} yet"))
-}
-
-/// Returns the name of a command's variant, in lower case.
-fn first_word(command: &impl std::fmt::Debug) -> String {
-    let name = format!("{command:?}");
-    name.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase()
 }
 
 impl Context {
@@ -237,6 +244,38 @@ pub fn key_error(error: &KeystoreError) -> CliError {
         KeystoreError::Format { reason, .. } => of("key-damaged", Exit::Usage).cause(reason.clone()),
         KeystoreError::Encrypt(_) | KeystoreError::Random => of("key-io", Exit::Io),
         KeystoreError::File { path, source } => CliError::file(path, source),
+    }
+}
+
+/// Says why a node, or its store, does not serve, and what to do.
+pub fn node_error(error: &NodeError) -> CliError {
+    let of = |code, exit| CliError::of(code, exit, error);
+    match error {
+        NodeError::Store(StoreError::InUse { .. }) => {
+            of("store-locked", Exit::Io).hint("turn [api] on, or stop the node: systemctl stop standfast")
+        }
+        NodeError::Store(_) | NodeError::WriterStopped => of("store-io", Exit::Io),
+        NodeError::NoCharter(_) => CliError::new("charter-missing", Exit::Usage, error.to_string())
+            .hint("ask who governs the network for its charter, then: standfast charter publish FILE"),
+        NodeError::OtherNetwork { .. } => of("other-network", Exit::Refused)
+            .hint("one data directory holds one network: give another one with --data-dir DIR"),
+        NodeError::Charter(_) | NodeError::CharterNote(_) => of("charter-refused", Exit::Usage),
+        NodeError::Key(error) => key_error(error),
+        NodeError::WitnessKey(_) => of("key-use", Exit::Usage),
+        NodeError::Address(_) => of("usage", Exit::Usage),
+        NodeError::Identity(_) | NodeError::Network(_) | NodeError::Runtime(_) | NodeError::Stopping => {
+            of("node-io", Exit::Io)
+        }
+        NodeError::Api { .. } => of("api-io", Exit::Io).hint("give another address: --api 127.0.0.1:0"),
+        NodeError::File { path, source } => CliError::file(path, source),
+        NodeError::Snapshot(error) if error.is_tampering() => of("bundle-altered", Exit::Tampered),
+        NodeError::Snapshot(_) => of("snapshot-damaged", Exit::Io),
+        NodeError::Submit(SubmitError::Unbound(_)) => of("register-unbound", Exit::Refused)
+            .hint("give the register's binding to the authority above: standfast register show --binding"),
+        NodeError::Submit(SubmitError::NotDurable(_) | SubmitError::Busy) => of("store-io", Exit::Io),
+        NodeError::Submit(SubmitError::Fault(_) | SubmitError::NotAdmitted { .. } | SubmitError::Charter(_)) => {
+            of("not-admitted", Exit::Refused)
+        }
     }
 }
 

@@ -4,10 +4,15 @@
 pub mod args;
 pub mod change;
 pub mod client;
+pub mod codes;
 pub mod command;
+pub mod demo;
 pub mod error;
 pub mod held;
 pub mod output;
+pub mod policy_source;
+pub mod standing;
+pub mod trust_source;
 
 use std::ffi::OsString;
 use std::io::Write as _;

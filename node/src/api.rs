@@ -13,7 +13,6 @@
 //! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -29,7 +28,6 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::error::NodeError;
-use crate::file;
 use crate::run::NodeHandle;
 
 mod answer;
@@ -38,18 +36,15 @@ pub mod envelope;
 mod records;
 mod status;
 mod submit;
-#[cfg(test)]
-mod tests;
+mod verify;
 
 pub use status::status_document;
 
-/// The file of a data directory that holds the API's URL while a node runs.
-pub const API_FILE_NAME: &str = "api";
 /// Bytes in a submission: a bundle may be all that a federation has.
 pub const SUBMISSION_SIZE_MAX: usize = 256 * 1024 * 1024;
 /// Bytes in any other body.
 const BODY_SIZE_MAX: usize = 4 * 1024 * 1024;
-/// Submissions, snapshots and verifications at one time: each may be large, or keep a core busy.
+/// Submissions and snapshots at one time, and verifications: each may be large, or keep a core busy.
 const HEAVY_MAX: usize = 2;
 /// The header that a write carries unless it is CBOR.
 pub const WRITE_HEADER: &str = "x-standfast";
@@ -57,7 +52,9 @@ pub const WRITE_HEADER: &str = "x-standfast";
 /// What handlers share.
 struct Shared {
     handle: NodeHandle,
+    /// For submissions and snapshots.
     heavy: Semaphore,
+    verifying: Semaphore,
     loopback_only: bool,
 }
 
@@ -66,7 +63,6 @@ type App = State<Arc<Shared>>;
 /// A served API.
 pub(crate) struct ApiServer {
     address: SocketAddr,
-    file: PathBuf,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -91,22 +87,21 @@ impl ApiServer {
 impl Drop for ApiServer {
     fn drop(&mut self) {
         self.task.abort();
-        // A file that is left behind names a node that does not answer, which readers must expect anyway.
-        let _ = std::fs::remove_file(&self.file);
     }
 }
 
-/// Listens and serves; writes the URL to the file `api` of the data directory.
+/// Listens and serves.
 pub(crate) async fn serve(handle: NodeHandle, config: &Config) -> Result<ApiServer, NodeError> {
     let wanted = config.api.listen;
     let api_error = |source| NodeError::Api { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(api_error)?;
     let address = listener.local_addr().map_err(api_error)?;
-    let path = config.data_dir.join(API_FILE_NAME);
-    let url = format!("http://{address}\n");
-    let written = file::replace(&path, url.as_bytes(), file::PRIVATE);
-    written.map_err(|source| NodeError::File { path: path.clone(), source })?;
-    let shared = Shared { handle, heavy: Semaphore::new(HEAVY_MAX), loopback_only: address.ip().is_loopback() };
+    let shared = Shared {
+        handle,
+        heavy: Semaphore::new(HEAVY_MAX),
+        verifying: Semaphore::new(HEAVY_MAX),
+        loopback_only: address.ip().is_loopback(),
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let served = axum::serve(listener, router(Arc::new(shared))).with_graceful_shutdown(async {
         // Told, or the node is gone.
@@ -117,7 +112,7 @@ pub(crate) async fn serve(handle: NodeHandle, config: &Config) -> Result<ApiServ
             tracing::error!(%error, "the API has ended");
         }
     });
-    Ok(ApiServer { address, file: path, stop: Some(stop), task })
+    Ok(ApiServer { address, stop: Some(stop), task })
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -132,6 +127,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/snapshot", get(records::snapshot))
         .route("/v1/records/{register}/{*record}", get(records::record))
         .route("/1.0/identifiers/{did}", get(did::resolve))
+        .route("/v1/verify", post(verify::verify))
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .merge(submissions)
         .fallback(not_there)

@@ -141,6 +141,7 @@ struct PeersText {
     static_peers: Option<Vec<String>>,
     bootstrap: Option<Vec<String>>,
     mdns: Option<bool>,
+    learn: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -209,6 +210,8 @@ pub struct Peers {
     pub bootstrap: Vec<String>,
     /// Finds peers on the local network.
     pub mdns: bool,
+    /// Dials addresses that peers tell, and those saved; without it only configured ones.
+    pub learn: bool,
 }
 
 /// The HTTP API.
@@ -399,6 +402,7 @@ impl Config {
                 static_peers: chooser.file("peers.static", text.peers.static_peers, Vec::new()),
                 bootstrap: chooser.file("peers.bootstrap", text.peers.bootstrap, Vec::new()),
                 mdns: chooser.file("peers.mdns", text.peers.mdns, false),
+                learn: chooser.file("peers.learn", text.peers.learn, true),
             },
             api: Api {
                 enabled: chooser.file("api.enabled", text.api.enabled, true),

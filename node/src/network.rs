@@ -77,6 +77,8 @@ pub struct NetworkConfig {
     pub peers_file: Option<PathBuf>,
     /// Looks for peers on the local network.
     pub mdns: bool,
+    /// Dials addresses that peers tell, and those that were saved; without it only configured ones.
+    pub learn: bool,
     /// Resolves names in addresses; without it, or without a resolver on the machine, only IP addresses are dialled.
     pub dns: bool,
     /// The size of the gossip mesh.
@@ -112,6 +114,7 @@ impl NetworkConfig {
             bootstrap: Vec::new(),
             peers_file: None,
             mdns: false,
+            learn: true,
             dns: true,
             mesh: Mesh::for_nodes(0),
             peers_wanted: 8,

@@ -9,12 +9,14 @@
 //! [`run`] is the same until a future ends; [`run_until_signal`] makes the runtime and waits for SIGINT or SIGTERM.
 
 use std::future::Future;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 use standfast_protocol::replica::Replica;
+use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::sync::{Duties, Pace, Submission, SubmitError, WitnessKeys};
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,6 +27,7 @@ use crate::config::Config;
 pub use crate::driver::ConnectedPeer;
 use crate::driver::{Command, Driver, Parts, Windows};
 use crate::error::NodeError;
+use crate::file;
 use crate::keystore::{KeyUse, Keystore, KeystoreError, Passphrase};
 use crate::local::publishers;
 use crate::network::peers::load_or_create_identity;
@@ -32,6 +35,9 @@ use crate::network::{self, Network, NetworkConfig};
 use crate::replay::{self, Replayed, now_ms};
 use crate::store::spawn_writer;
 use crate::telemetry::{Reporter, Telling};
+
+#[cfg(test)]
+mod tests;
 
 /// Commands that wait for the driver.
 const COMMANDS_MAX: usize = 64;
@@ -41,6 +47,8 @@ const REPORTS_MAX: usize = 1_024;
 const IDENTITY_FILE_NAME: &str = "network.key";
 /// The file of a data directory that remembers peers.
 const PEERS_FILE_NAME: &str = "peers";
+/// The file of a data directory that says where its running node is.
+pub const NODE_FILE_NAME: &str = "node.json";
 /// Connections per wanted peer: three in ten are kept for those that we open.
 const CONNECTIONS_PER_PEER: u32 = 2;
 
@@ -57,7 +65,7 @@ pub struct About {
 #[derive(Clone)]
 pub struct NodeHandle {
     commands: mpsc::Sender<Command>,
-    replica: watch::Receiver<Arc<Replica>>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
     peers: watch::Receiver<Arc<Vec<ConnectedPeer>>>,
     listening: watch::Receiver<Vec<String>>,
     about: Arc<About>,
@@ -76,14 +84,14 @@ impl NodeHandle {
     }
 
     /// Returns what is held: a moment ago, and never less than a submission that was answered.
-    pub fn replica(&self) -> Arc<Replica> {
-        self.replica.borrow().clone()
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
     }
 
     /// Waits until what is held is as wanted. Fails when the node stops first.
-    pub async fn wait_for(&self, mut wanted: impl FnMut(&Replica) -> bool) -> Result<Arc<Replica>, NodeError> {
-        let mut replica = self.replica.clone();
-        let held = replica.wait_for(|replica| wanted(replica)).await.map_err(|_| NodeError::Stopping)?;
+    pub async fn wait_for(&self, mut wanted: impl FnMut(&Replica) -> bool) -> Result<Arc<Snapshot>, NodeError> {
+        let mut snapshot = self.snapshot.clone();
+        let held = snapshot.wait_for(|held| wanted(held.replica())).await.map_err(|_| NodeError::Stopping)?;
         Ok(held.clone())
     }
 
@@ -118,6 +126,7 @@ pub struct Node {
     handle: NodeHandle,
     driver: JoinHandle<Result<(), NodeError>>,
     api: Option<ApiServer>,
+    _file: NodeFile,
 }
 
 impl Node {
@@ -141,28 +150,29 @@ impl Node {
             duties(config, passphrase)
         };
         let Replayed { store, machine, size_bytes, elapsed } = replay::open(&config.data_dir, duties, pace)?;
-        let replica = Arc::new(machine.replica().clone());
+        let held = Snapshot::new(machine.replica().clone());
+        let replica = held.replica();
         let charter = replica.charter();
         reporter.tell(&Telling::Start { network: charter.network_id(), charter: charter.version() }, now());
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tellings.push(Telling::Data { registers: replica.registers().len(), size_bytes, elapsed_ms });
-        tellings.extend(unnamed_witness(config, &replica));
+        tellings.extend(unnamed_witness(config, replica));
         tellings.iter().for_each(|telling| reporter.tell(telling, now()));
 
         let identity = load_or_create_identity(&config.data_dir.join(IDENTITY_FILE_NAME))?;
-        let network = network_config(config, &replica)?;
+        let network = network_config(config, replica)?;
         let start_network = Box::new(move || Network::start(network.clone(), identity.clone()));
         let started = start_network()?;
         let about = Arc::new(About { since: now(), peer: started.0.peer_id().to_string() });
         let (report_sender, reports) = mpsc::channel(REPORTS_MAX);
-        let snapshot = store.snapshot_file();
+        let snapshot_file = store.snapshot_file();
         let writer = spawn_writer(store, report_sender).map_err(NodeError::Runtime)?;
         let (command_sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let (replica_sender, replica) = watch::channel(replica);
+        let (snapshot_sender, snapshot) = watch::channel(held);
         let (peers_sender, peers) = watch::channel(Arc::default());
         let (listening_sender, listening) = watch::channel(Vec::new());
-        let windows = Windows { replica: replica_sender, peers: peers_sender, listening: listening_sender };
-        let handle = NodeHandle { commands: command_sender, replica, peers, listening, about };
+        let windows = Windows { snapshot: snapshot_sender, peers: peers_sender, listening: listening_sender };
+        let handle = NodeHandle { commands: command_sender, snapshot, peers, listening, about };
         let api = if config.api.enabled {
             let server = api::serve(handle.clone(), config).await?;
             reporter.tell(&Telling::Api { address: server.address() }, now());
@@ -170,10 +180,20 @@ impl Node {
         } else {
             None
         };
-        let parts =
-            Parts { machine, writer, reports, network: started, start_network, commands, windows, snapshot, reporter };
+        let file = NodeFile::write(&config.data_dir, api.as_ref().map(ApiServer::address))?;
+        let parts = Parts {
+            machine,
+            writer,
+            reports,
+            network: started,
+            start_network,
+            commands,
+            windows,
+            snapshot: snapshot_file,
+            reporter,
+        };
         let driver = tokio::spawn(Driver::new(parts).run());
-        Ok(Self { handle, driver, api })
+        Ok(Self { handle, driver, api, _file: file })
     }
 
     /// Returns a handle on the node.
@@ -205,6 +225,27 @@ impl Node {
             Ok(result) => result,
             Err(_) => Err(NodeError::WriterStopped),
         }
+    }
+}
+
+/// The file that says to commands on this machine where the node is; gone when the node is.
+struct NodeFile(PathBuf);
+
+impl NodeFile {
+    fn write(data_dir: &Path, api: Option<SocketAddr>) -> Result<Self, NodeError> {
+        let path = data_dir.join(NODE_FILE_NAME);
+        let api = api.map(|address| format!("http://{address}"));
+        let document = serde_json::json!({"kind": "standfast/node/v1", "process": std::process::id(), "api": api});
+        let written = file::replace(&path, document.to_string().as_bytes(), file::PUBLIC);
+        written.map_err(|source| NodeError::File { path: path.clone(), source })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for NodeFile {
+    fn drop(&mut self) {
+        // One that is left behind names a node that does not answer, which readers must expect after a kill anyway.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -315,6 +356,7 @@ fn network_config(config: &Config, replica: &Replica) -> Result<NetworkConfig, N
         bootstrap,
         peers_file: Some(config.data_dir.join(PEERS_FILE_NAME)),
         mdns: config.peers.mdns,
+        learn: config.peers.learn,
         mesh: network::Mesh { target: mesh.target, low: mesh.low, high: mesh.high },
         connections_max: config.limits.peers_max.saturating_mul(CONNECTIONS_PER_PEER),
         memory_max: usize::try_from(config.limits.memory_bytes_max).ok(),

@@ -10,15 +10,17 @@
 //! signature is that of a key over exactly this credential, and nothing about whose key it is; [`issuer_binding`] says
 //! that (`specs/verification.md` §3 to §5).
 
-pub mod claims;
+mod claims;
 pub mod contexts;
 pub mod data_integrity;
 pub mod issue;
 pub mod jcs;
-pub mod jose;
+mod jose;
 pub mod json;
 #[cfg(feature = "json-ld")]
-pub mod json_ld;
+mod json_ld;
+#[cfg(feature = "json-ld")]
+mod rdfc;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,7 +33,7 @@ use claims::Claims;
 use contexts::{ContextError, Contexts};
 use json::{Json, JsonError};
 
-pub use claims::StatusEntry;
+pub use claims::{CREDENTIALS_V2, StatusEntry};
 
 /// Why bytes are not a credential that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

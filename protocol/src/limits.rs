@@ -110,7 +110,7 @@ pub const STATUS_SIZE_MAX: u8 = 8;
 /// Bytes of a JSON-LD context (`specs/verification.md` §4).
 pub const CONTEXT_SIZE_MAX: usize = 256 * 1024;
 /// Lists of contexts whose processed form is kept (`specs/verification.md` §4).
-pub const CONTEXTS_PROCESSED_MAX: usize = 256;
+pub const CONTEXTS_PROCESSED_MAX: usize = 64;
 /// JSON values in a credential that is expanded as JSON-LD (`specs/verification.md` §4).
 pub const RDF_NODES_MAX: usize = 2048;
 /// RDF statements that a credential may make (`specs/verification.md` §4).
@@ -141,6 +141,10 @@ pub const REQUESTS_UNDER_WAY_MAX: usize = 2;
 pub const BODIES_UNDER_WAY_MAX: usize = 256;
 /// Registers that one node replicates (`specs/sync.md` §5).
 pub const REGISTERS_MAX: usize = 10_000;
+/// Steps of the search that tells alike blank nodes apart (`specs/verification.md` §4).
+pub const RDF_STEPS_MAX: usize = 4096;
+/// How deep that search goes (`specs/verification.md` §4).
+pub const RDF_DEPTH_MAX: usize = 64;
 /// Bytes in a bundle (`specs/bundle.md` §1).
 pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
 /// Charters in a bundle (`specs/bundle.md` §1).

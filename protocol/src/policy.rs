@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// The longest ages that a policy takes as fresh, in seconds (`specs/verification.md` §6).
+/// The longest ages that a policy takes as fresh, in seconds (`specs/verification.md` §7.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgeLimits {

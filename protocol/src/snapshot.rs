@@ -32,7 +32,7 @@ pub struct Snapshot {
     replica: Replica,
     registers: BTreeMap<String, HeldRegister>,
     newest: OnceLock<Newest>,
-    contexts: Mutex<Vec<(Vec<(String, Digest)>, Contexts)>>,
+    contexts: Mutex<BTreeMap<Vec<(String, Digest)>, Contexts>>,
     /// Foreign lists by body and key: whether the key signed the body.
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
 }
@@ -166,7 +166,7 @@ impl Snapshot {
             return Some(Contexts::builtin());
         }
         let mut kept = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, contexts)) = kept.iter().find(|(key, _)| key == chosen) {
+        if let Some(contexts) = kept.get(chosen) {
             return Some(contexts.clone());
         }
         let mut contexts = Contexts::builtin();
@@ -176,7 +176,7 @@ impl Snapshot {
         if kept.len() >= limits::CONTEXT_SETS_KEPT {
             kept.clear();
         }
-        kept.push((chosen.to_vec(), contexts.clone()));
+        kept.insert(chosen.to_vec(), contexts.clone());
         Some(contexts)
     }
 

@@ -38,13 +38,18 @@ pub fn verify(bytes: &[u8], snapshot: &Snapshot, policy: &Policy, now: Time) -> 
     };
     let grounds = authority::judge(&case, &credential);
     let format = format(&case, &credential, &grounds);
-    let (signature, issuer) = key::judge(&case, &credential, &grounds);
+    let (proven, signature, issuer) = key::judge(&case, &credential, &grounds);
     let validity = validity(&case, &credential);
     let status = status::judge(&case, &credential, &grounds);
     let holder = holder(policy);
-    let fresh = fresh::judge(&case, &grounds);
+    let mut fresh = fresh::judge(&case, &grounds);
+    // Nothing is accepted without ages: take them away where what acceptance rests on is not there.
+    let is_grounded = proven.is_some() && (grounds.path.is_some() || !policy.trust);
 
     let checks = vec![format, signature, issuer, grounds.check.clone(), validity, status, holder, fresh.check.clone()];
+    if !is_grounded && checks.iter().all(|check| check.code.is_none()) {
+        fresh.ages = None;
+    }
     case.conclude(checks, summary(&credential, &grounds), grounds.path.as_ref(), fresh)
 }
 
@@ -246,5 +251,26 @@ fn span(secs: u64) -> String {
         120..7_200 => format!("{} min", secs.div_ceil(60)),
         7_200..259_200 => format!("{} h", secs.div_ceil(3_600)),
         _ => format!("{} days", secs.div_ceil(86_400)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_change_units_and_round_up() {
+        let spans = [(119, "119 s"), (121, "3 min"), (7_201, "3 h"), (259_200, "3 days")];
+        spans.iter().for_each(|(secs, shown)| assert_eq!(span(*secs), *shown));
+    }
+
+    #[test]
+    fn combinations_are_bounded_and_say_when_they_are_not_all() {
+        let lists: BTreeMap<String, Vec<u8>> = [("a".into(), vec![1, 2]), ("b".into(), vec![3, 4])].into();
+        let (all, complete) = combinations(&lists, 8);
+        assert_eq!((all.len(), complete), (4, true));
+        let (some, complete) = combinations(&lists, 3);
+        assert_eq!((some.len(), complete), (3, false));
+        assert_eq!(combinations::<u8>(&BTreeMap::new(), 8), (vec![vec![]], true));
     }
 }

@@ -5,3 +5,4 @@ pub mod export;
 pub mod interop;
 pub mod skip;
 pub mod vectors;
+pub mod world;

@@ -15,4 +15,5 @@ mod model {
     mod trie;
     mod trust;
 }
+mod verify;
 mod w3c;

@@ -1,11 +1,15 @@
 //! `node`: this machine's node.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 
 use serde::Serialize;
 use standfast_node::config::Options;
+use standfast_node::keystore::KeystoreError;
+use standfast_node::run::run_until_signal;
+use standfast_node::telemetry::{Reporter, Style};
 
-use super::Context;
+use super::{Context, node_error};
 use crate::args::operator::{Node, NodeRun};
 use crate::error::{CliResult, Exit};
 use crate::output::table::{Column, Table};
@@ -30,6 +34,38 @@ struct ConfigDocument<'a> {
     kind: &'static str,
     file: Option<&'a str>,
     settings: BTreeMap<&'static str, Setting>,
+}
+
+/// `node run`: joins, replicates and serves until it is told to stop.
+pub(super) fn run(context: &Context) -> CliResult {
+    log(&context.config.log);
+    let style = match (context.global.json, std::io::stdout().is_terminal()) {
+        (true, _) => Style::Json,
+        (false, true) => Style::Terminal,
+        (false, false) => Style::Lines,
+    };
+    let reporter =
+        if context.global.quiet { Reporter::silent() } else { Reporter::new(style, Box::new(std::io::stdout())) };
+    let mut refused = None;
+    let passphrase = |name: &str| {
+        context.passphrase(name, "Passphrase for key").map_err(|error| {
+            refused = Some(error);
+            KeystoreError::PassphraseShape
+        })
+    };
+    let result = run_until_signal(&context.config, passphrase, reporter);
+    match (result, refused) {
+        (Ok(()), _) => Ok(Exit::Done),
+        (Err(_), Some(error)) => Err(error),
+        (Err(error), None) => Err(node_error(&error)),
+    }
+}
+
+/// What `tracing` says goes to stderr, filtered by `log` of the configuration.
+fn log(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+    // A second subscriber can only be asked for by a test that runs two commands in one process.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// `node config`: the settings in force, and where each comes from.

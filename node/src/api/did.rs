@@ -38,7 +38,7 @@ pub(super) async fn resolve(State(shared): App, Path(did): Path<String>, headers
             Resolved::Error(StatusCode::NOT_ACCEPTABLE, "REPRESENTATION_NOT_SUPPORTED", detail),
         );
     };
-    respond(form, resolve_in(&shared.handle.replica(), &did))
+    respond(form, resolve_in(shared.handle.snapshot().replica(), &did))
 }
 
 /// The first form that the client can read: all that is known of the resolution, unless only documents are asked for.

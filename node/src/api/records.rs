@@ -14,8 +14,8 @@ use crate::replay::snapshot_bytes;
 /// Answers all that is held, as a bundle.
 pub(super) async fn snapshot(State(shared): App) -> Response {
     let Ok(_permit) = shared.heavy.try_acquire() else { return answer::busy() };
-    let replica = shared.handle.replica();
-    match tokio::task::spawn_blocking(move || snapshot_bytes(&replica)).await {
+    let snapshot = shared.handle.snapshot();
+    match tokio::task::spawn_blocking(move || snapshot_bytes(snapshot.replica())).await {
         Ok(bytes) => ([(header::CONTENT_TYPE, "application/vnd.standfast.bundle")], bytes).into_response(),
         Err(_) => {
             let message = "packing what is held came to nothing";
@@ -26,12 +26,13 @@ pub(super) async fn snapshot(State(shared): App) -> Response {
 
 /// Answers a record by the register's origin, or an unambiguous beginning of it, and its key.
 pub(super) async fn record(State(shared): App, Path((register, record)): Path<(String, String)>) -> Response {
-    let replica = shared.handle.replica();
+    let snapshot = shared.handle.snapshot();
+    let replica = snapshot.replica();
     let key = match RecordKey::parse(&record) {
         Ok(key) => key,
         Err(error) => return answer::malformed(&error),
     };
-    let origins = find(&replica, &register);
+    let origins = find(replica, &register);
     let [origin] = origins.as_slice() else {
         let message = match origins.len() {
             0 => format!("no register begins with {register}"),
@@ -39,7 +40,7 @@ pub(super) async fn record(State(shared): App, Path((register, record)): Path<(S
         };
         return answer::refusal(StatusCode::NOT_FOUND, "register-missing", 3, &message, &origins);
     };
-    match record_document(&replica, origin, &key) {
+    match record_document(replica, origin, &key) {
         Some(document) => answer::document(StatusCode::OK, &document),
         None => {
             let message = format!("{origin} has no record {}", key.as_str());

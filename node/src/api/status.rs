@@ -4,9 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use standfast_protocol::freshness::{self, Ages, Speaker, Statement};
-use standfast_protocol::register::state::Register;
-use standfast_protocol::replica::Replica;
+use standfast_protocol::freshness::Ages;
+use standfast_protocol::snapshot::{HeldRegister, Snapshot};
 use standfast_protocol::time::Time;
 
 use super::{App, answer};
@@ -25,7 +24,7 @@ pub(super) async fn health(State(shared): App) -> Response {
 /// Answers the document of `standfast status`.
 pub(super) async fn status(State(shared): App) -> Response {
     let now = now_ms() / 1000;
-    answer::document(StatusCode::OK, &status_document(&shared.handle.replica(), Some(&shared.handle), now))
+    answer::document(StatusCode::OK, &status_document(&shared.handle.snapshot(), Some(&shared.handle), now))
 }
 
 /// Answers the connected peers.
@@ -43,15 +42,14 @@ fn peer(peer: &ConnectedPeer) -> Value {
 }
 
 /// Returns the `standfast/status/v1` document of what is held at `now` (POSIX seconds), with or without a running node.
-pub fn status_document(replica: &Replica, node: Option<&NodeHandle>, now: u64) -> Value {
-    let charter = replica.charter();
-    let ages: Vec<(&Register, Ages)> =
-        replica.registers().values().map(|register| (&**register, ages(replica, register, now))).collect();
-    let newest_charter = ages.iter().map(|(_, ages)| ages).find_map(|ages| ages.age(ages.charter));
+pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64) -> Value {
+    let replica = snapshot.replica();
+    let charter = snapshot.charter();
+    let charter_ages = snapshot.charter_ages(now);
+    let held = || snapshot.registers().iter();
     let registers: Vec<Value> =
-        ages.iter().map(|(register, ages)| register_document(replica, register, ages)).collect();
-    let forks: Vec<&str> =
-        ages.iter().filter(|(register, _)| register.is_forked()).map(|(register, _)| register.origin()).collect();
+        held().filter_map(|(origin, r)| Some(register_document(snapshot, r, &snapshot.ages(origin, now)?))).collect();
+    let forks: Vec<&str> = held().filter(|(_, r)| r.register().is_forked()).map(|(o, _)| o.as_str()).collect();
     let in_reach = replica
         .views()
         .values()
@@ -62,7 +60,7 @@ pub fn status_document(replica: &Replica, node: Option<&NodeHandle>, now: u64) -
         "kind": "standfast/status/v1",
         "network": charter.network_id().to_string(),
         "charter": {
-            "version": charter.version(), "expires_at": at(charter.document().expires_at), "age_s": newest_charter,
+            "version": charter.version(), "expires_at": at(charter.document().expires_at), "age_s": charter_ages.age(charter_ages.charter),
         },
         "node": {
             "running": node.is_some(),
@@ -70,9 +68,9 @@ pub fn status_document(replica: &Replica, node: Option<&NodeHandle>, now: u64) -
             "peer": node.map(|node| node.about().peer.clone()),
             "peers": peers.as_ref().map(|peers| peers.len()),
             "witnesses_in_reach": in_reach.count(),
-            "witnesses_named": replica.quorum().witnesses().len(),
+            "witnesses_named": snapshot.quorum().witnesses().len(),
         },
-        "clock": {"device_at": at(now), "bound_at": replica.clock_bound().map(at)},
+        "clock": {"device_at": at(now), "bound_at": snapshot.clock_bound().map(at)},
         "ready_until_at": null,
         "registers": registers,
         "forks": forks,
@@ -80,7 +78,8 @@ pub fn status_document(replica: &Replica, node: Option<&NodeHandle>, now: u64) -
     })
 }
 
-fn register_document(replica: &Replica, register: &Register, ages: &Ages) -> Value {
+fn register_document(snapshot: &Snapshot, held: &HeldRegister, ages: &Ages) -> Value {
+    let (replica, register) = (snapshot.replica(), held.register());
     let newest_signed = register.newest_head().map(|head| head.checkpoint().size);
     let state = if register.is_forked() {
         "forked"
@@ -101,51 +100,9 @@ fn register_document(replica: &Replica, register: &Register, ages: &Ages) -> Val
         "size_newest": register.size_newest(),
         "size_witnessed": register.size_witnessed(),
         "root": register.root_at(register.size_newest()).map(|root| root.to_string()),
-        "witnesses": register.witnessed_stand().map_or(0, |stand| stand.cosignatures().len()),
+        "witnesses": snapshot.witnesses_at(held).len(),
         "witnessed_age_s": ages.age(ages.witnessed),
         "published_age_s": ages.age(ages.published),
         "bodies_missing": missing,
     })
-}
-
-/// The ages of one register under the keys that are bound to it.
-fn ages(replica: &Replica, register: &Register, now: u64) -> Ages {
-    let admitting = replica.admitting();
-    let witnessed = (register.size_witnessed(), register.root_at(register.size_witnessed()));
-    let charter = (replica.charter().version(), replica.charter().digest());
-    let mut statements: Vec<Statement<'_>> = Vec::new();
-    for (witness, slots) in replica.views() {
-        for held in slots.iter().filter(|_| admitting.contains(witness)) {
-            let view = held.view();
-            let leaf = held.frontier.get(register.origin());
-            statements.push(Statement {
-                speaker: Speaker::Witness(witness),
-                time: view.time,
-                at_w: leaf.is_some_and(|leaf| (leaf.size, Some(leaf.root)) == witnessed),
-                names_charter: (view.charter_version, view.charter_digest) == charter,
-                on_chain: leaf.is_some_and(|leaf| register.root_at(leaf.size) == Some(leaf.root)),
-            });
-        }
-    }
-    for cosignature in register.stands_from(0).flat_map(|stand| stand.cosignatures()) {
-        let checkpoint = cosignature.checkpoint();
-        if admitting.contains(cosignature.witness()) {
-            statements.push(Statement {
-                speaker: Speaker::Witness(cosignature.witness()),
-                time: cosignature.time(),
-                at_w: (checkpoint.size, Some(checkpoint.root)) == witnessed,
-                names_charter: false,
-                on_chain: true,
-            });
-        }
-    }
-    let published = replica.timestamps().get(register.origin());
-    statements.extend(published.into_iter().flat_map(|slots| slots.iter()).map(|timestamp| Statement {
-        speaker: Speaker::Publisher,
-        time: timestamp.time(),
-        at_w: false,
-        names_charter: false,
-        on_chain: true,
-    }));
-    freshness::ages(replica.quorum(), now, &statements)
 }

@@ -13,11 +13,11 @@ use super::{App, answer, envelope};
 /// Takes a submission; answers once all that was new of it is durable.
 pub(super) async fn submit(State(shared): App, body: Bytes) -> Response {
     let Ok(_permit) = shared.heavy.try_acquire() else { return answer::busy() };
-    let replica = shared.handle.replica();
+    let snapshot = shared.handle.snapshot();
     // A bundle is opened, which checks every signature in it: not on this thread.
     let read = tokio::task::spawn_blocking(move || {
         if body.starts_with(bundle::MAGIC) {
-            let submission = Bundle::decode(&body).and_then(|bundle| bundle.submission(&replica));
+            let submission = Bundle::decode(&body).and_then(|bundle| bundle.submission(snapshot.replica()));
             submission.map_err(|error| Box::new(bundle_refusal(&error)))
         } else {
             envelope::decode(&body).map_err(|error| Box::new(answer::malformed(&error)))

@@ -51,12 +51,20 @@ pub(super) struct Dialer {
     peers_wanted: usize,
     first: Duration,
     longest: Duration,
+    /// Whether addresses that are not configured count.
+    learn: bool,
 }
 
 impl Dialer {
     pub(super) fn new(own: PeerId, peers_wanted: usize, redial: (Duration, Duration)) -> Self {
         let (first, longest) = redial;
-        Self { own, targets: Vec::new(), peers_wanted, first, longest }
+        Self { own, targets: Vec::new(), peers_wanted, first, longest, learn: true }
+    }
+
+    /// Dials configured addresses alone.
+    pub(super) fn only_configured(mut self) -> Self {
+        self.learn = false;
+        self
     }
 
     /// Adds an address; false if it is our own, already there, or there is no room.
@@ -69,7 +77,7 @@ impl Dialer {
             target.proven |= proven;
             return false;
         }
-        if source == Source::Known && !self.make_room(peer) {
+        if source == Source::Known && !(self.learn && self.make_room(peer)) {
             return false;
         }
         let target = Target { address, peer, source, state: State::Idle, failures: 0, due: now, wanted: false, proven };

@@ -74,6 +74,9 @@ impl Task {
         }
         let now = Instant::now();
         let mut dialer = Dialer::new(own, config.peers_wanted, config.redial);
+        if !config.learn {
+            dialer = dialer.only_configured();
+        }
         for address in &config.static_peers {
             dialer.add(address.clone(), Source::Static, false, now);
         }

@@ -5,18 +5,14 @@
 //! ```
 //!
 //! `ssi-json-ld` expands; the statements are made here from the expanded tree, because what an RDF library drops
-//! (an invalid identifier becomes a blank node, `@index` and `@direction` vanish) would be unsigned. Blank nodes that
-//! their own statements tell apart are labelled here; `sophia_c14n` labels the others, with a limit on permutations.
-//! Anything that the signature would not cover is an error.
+//! (an invalid identifier becomes a blank node, `@index` and `@direction` vanish) would be unsigned. `rdfc` makes them
+//! canonical. Anything that the signature would not cover is an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::FutureExt as _;
-use sha2::{Digest as _, Sha256};
-use sophia_api::MownStr;
-use sophia_api::term::{BnodeId, IriRef, LanguageTag, SimpleTerm};
 use ssi_json_ld::context_processing::{Options as ProcessingOptions, Process as _};
 use ssi_json_ld::expansion::{Action, Options, Policy};
 use ssi_json_ld::object::Literal;
@@ -28,9 +24,9 @@ use ssi_json_ld::{
 
 use super::claims::{decodes_to_utf8, is_iri, shortened};
 use super::contexts::{ContextError, Document};
-use super::data_integrity::write_escaped;
 use super::jcs;
 use super::json::{Json, Object};
+use super::rdfc::{Quad, Term, XSD, canonicalize};
 use crate::limits::{CONTEXT_SIZE_MAX, CONTEXTS_PROCESSED_MAX, RDF_NODES_MAX, RDF_QUADS_MAX};
 
 /// A processed list of contexts.
@@ -39,9 +35,6 @@ pub(crate) type Active = ssi_json_ld::Context<IriBuf, BlankIdBuf>;
 pub(crate) type Parsed = syntax::context::Context;
 
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
-const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
-/// Above this many alike blank nodes the work grows past what a credential is worth (`facts.md`).
-const PERMUTATIONS_MAX: usize = 4;
 
 fn unsigned(reason: impl Into<std::borrow::Cow<'static, str>>) -> ContextError {
     ContextError::Unsigned { reason: reason.into() }
@@ -215,11 +208,54 @@ pub(crate) fn canonical_quads(active: &Active, document: &Object) -> Result<Stri
     })?;
     let mut statements = Statements::default();
     let mut objects = expanded.iter();
-    match (objects.next().map(|object| object.inner()), objects.next()) {
+    let root = match (objects.next().map(|object| object.inner()), objects.next()) {
         (Some(LdObject::Node(node)), None) => statements.node(node)?,
         _ => return Err(unsigned("expected one credential in the document")),
     };
-    guarded(|| Some(canonicalize(&statements.quads))).unwrap_or(Err(ContextError::TooComplex))
+    check_members(&statements.quads, &root, document)?;
+    canonicalize(&statements.quads).ok_or(ContextError::TooComplex)
+}
+
+/// The vocabularies whose properties decide a verdict; the part after `#` is the member's name.
+const DECISIVE: [&str; 2] = ["https://www.w3.org/2018/credentials#", "https://www.w3.org/ns/credentials/status#"];
+
+/// Refuses a document in which a member that decides is written under another name.
+///
+/// The signature covers statements, not names: whoever renames `validUntil` or `credentialStatus` to their IRIs, moves
+/// `type` to `@type`, or gives two status entries one id, leaves it valid, while a reader of JSON sees a credential that
+/// never ends, has no status, no such type, or another index. So there must be as many statements as members.
+fn check_members(quads: &BTreeSet<Quad>, root: &Term, document: &Object) -> Result<(), ContextError> {
+    let of_root = |member: &str| {
+        let property = format!("{}{member}", DECISIVE[0]);
+        let objects = quads.iter().filter(|quad| quad.0 == *root && quad.1 == property).map(|quad| &quad.2);
+        (objects.collect::<BTreeSet<_>>(), document.get(member).map(Json::one_or_many).unwrap_or_default())
+    };
+    let whole = Json::Object(document.clone());
+    check_names(quads, &BTreeSet::from([root]), std::slice::from_ref(&whole))?;
+    for member in ["credentialSubject", "credentialStatus"] {
+        let (terms, values) = of_root(member);
+        check_names(quads, &terms, values)?;
+    }
+    Ok(())
+}
+
+/// Compares the statements about some nodes with the members of the objects that should have made them.
+fn check_names(quads: &BTreeSet<Quad>, nodes: &BTreeSet<&Term>, objects: &[Json]) -> Result<(), ContextError> {
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for (subject, property, _) in quads {
+        let local = DECISIVE.iter().find_map(|vocabulary| property.strip_prefix(vocabulary));
+        let local = local.or((property.strip_prefix(RDF) == Some("type")).then_some("type"));
+        if let Some(local) = local.filter(|_| nodes.contains(subject)) {
+            *counted.entry(local).or_default() += 1;
+        }
+    }
+    for (local, count) in counted {
+        let members = objects.iter().filter_map(|object| object.get(local)).map(|value| value.one_or_many().len());
+        if members.sum::<usize>() != count {
+            return Err(unsigned(format!("expected what {local} says to stand once, under that name")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses names that JSON-LD drops, or that it may spell in two ways.
@@ -248,6 +284,9 @@ fn check_signable(value: &Json, nodes: &mut usize) -> Result<(), ContextError> {
             Err(unsigned("an escape such as %ff is not UTF-8"))
         }
         Json::Array(values) if values.is_empty() => Err(unsigned("an empty list leaves no trace")),
+        Json::Array(values) if values.iter().any(|value| value.as_array().is_some()) => {
+            Err(unsigned("a list in a list is flattened"))
+        }
         Json::Array(values) => values.iter().try_for_each(|value| check_signable(value, nodes)),
         Json::Object(object) => {
             if object.get("@language").is_some() && object.get("@value").is_none() {
@@ -283,42 +322,6 @@ fn to_syntax(value: &Json) -> syntax::Value {
         )),
     }
 }
-
-/// An RDF term; blank nodes are numbered as they are met.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Term {
-    Iri(String),
-    Blank(usize),
-    Typed(String, String),
-    Tagged(String, String),
-}
-
-impl Term {
-    fn write(&self, out: &mut String, label: impl Fn(usize) -> String) {
-        let quoted = |text: &str, out: &mut String| {
-            out.push('"');
-            write_escaped(text, out);
-            out.push('"');
-        };
-        match self {
-            Self::Iri(iri) => out.extend(["<", iri, ">"]),
-            Self::Blank(blank) => out.push_str(&label(*blank)),
-            Self::Typed(text, datatype) => {
-                quoted(text, out);
-                if datatype.strip_prefix(XSD) != Some("string") {
-                    out.extend(["^^<", datatype, ">"]);
-                }
-            }
-            Self::Tagged(text, tag) => {
-                quoted(text, out);
-                out.extend(["@", tag]);
-            }
-        }
-    }
-}
-
-/// Subject, predicate, object. Named graphs do not occur in a credential without its proof.
-type Quad = (Term, String, Term);
 
 #[derive(Default)]
 struct Statements {
@@ -453,94 +456,6 @@ fn canonical_double(number: f64) -> Result<String, ContextError> {
     Ok(format!("{mantissa}{zero}E{exponent}"))
 }
 
-/// Returns the canonical N-Quads (RDFC-1.0 §4.4).
-fn canonicalize(quads: &BTreeSet<Quad>) -> Result<String, ContextError> {
-    let labels = label(quads)?;
-    let name = |blank: usize| labels.get(&blank).map_or_else(String::new, |label| format!("_:c14n{label}"));
-    let mut lines: Vec<String> = quads.iter().map(|quad| line(quad, name)).collect();
-    lines.sort_unstable();
-    Ok(lines.concat())
-}
-
-fn line((subject, predicate, object): &Quad, name: impl Fn(usize) -> String + Copy) -> String {
-    let mut out = String::with_capacity(128);
-    subject.write(&mut out, name);
-    out.extend([" <", predicate, "> "]);
-    object.write(&mut out, name);
-    out.push_str(" .\n");
-    out
-}
-
-/// Returns the canonical number of each blank node.
-fn label(quads: &BTreeSet<Quad>) -> Result<BTreeMap<usize, usize>, ContextError> {
-    let mut about: BTreeMap<usize, Vec<&Quad>> = BTreeMap::new();
-    for quad in quads {
-        let mut blanks: Vec<usize> = Vec::new();
-        for term in [&quad.0, &quad.2] {
-            if let Term::Blank(blank) = term {
-                blanks.push(*blank);
-            }
-        }
-        blanks.dedup();
-        for blank in blanks {
-            about.entry(blank).or_default().push(quad);
-        }
-    }
-    // RDFC-1.0 §4.6: the hash of a node's own statements, itself as `a` and all others as `z`.
-    let mut by_hash: BTreeMap<[u8; 32], usize> = BTreeMap::new();
-    for (blank, quads) in &about {
-        let name = |other: usize| if other == *blank { "_:a".to_owned() } else { "_:z".to_owned() };
-        let mut lines: Vec<String> = quads.iter().map(|quad| line(quad, name)).collect();
-        lines.sort_unstable();
-        let hash = Sha256::digest(lines.concat().as_bytes()).into();
-        if by_hash.insert(hash, *blank).is_some() {
-            return label_alike(quads_of(&about));
-        }
-    }
-    Ok(by_hash.into_values().enumerate().map(|(label, blank)| (blank, label)).collect())
-}
-
-fn quads_of<'q>(about: &BTreeMap<usize, Vec<&'q Quad>>) -> BTreeSet<&'q Quad> {
-    about.values().flatten().copied().collect()
-}
-
-/// Labels blank nodes of which some are alike, with a bound on the work. Statements without blank nodes play no part.
-fn label_alike(quads: BTreeSet<&Quad>) -> Result<BTreeMap<usize, usize>, ContextError> {
-    let mut dataset = BTreeSet::new();
-    for (subject, predicate, object) in quads {
-        // `sophia` writes tags in lower case, which RDFC-1.0 does not: its hashes would differ.
-        if matches!(object, Term::Tagged(_, tag) if tag.bytes().any(|b| b.is_ascii_uppercase())) {
-            return Err(ContextError::TooComplex);
-        }
-        let predicate = SimpleTerm::Iri(IriRef::new_unchecked(MownStr::from(predicate.as_str())));
-        dataset.insert(([to_sophia(subject), predicate, to_sophia(object)], None::<SimpleTerm<'_>>));
-    }
-    let labelled = sophia_c14n::rdfc10::relabel_with::<sophia_c14n::hash::Sha256, _>(&dataset, 1.0, PERMUTATIONS_MAX);
-    let (_, labels) = labelled.map_err(|_| ContextError::TooComplex)?;
-    let number = |text: &str, prefix: &str| text.strip_prefix(prefix).and_then(|digits| digits.parse().ok());
-    labels
-        .iter()
-        .map(|(blank, label)| Some((number(blank, "b")?, number(label.as_str(), "c14n")?)))
-        .collect::<Option<_>>()
-        .ok_or(ContextError::TooComplex)
-}
-
-fn to_sophia(term: &Term) -> SimpleTerm<'_> {
-    match term {
-        Term::Iri(iri) => SimpleTerm::Iri(IriRef::new_unchecked(MownStr::from(iri.as_str()))),
-        Term::Blank(blank) => SimpleTerm::BlankNode(BnodeId::new_unchecked(MownStr::from(format!("b{blank}")))),
-        Term::Typed(text, datatype) => SimpleTerm::LiteralDatatype(
-            MownStr::from(text.as_str()),
-            IriRef::new_unchecked(MownStr::from(datatype.as_str())),
-        ),
-        Term::Tagged(text, tag) => SimpleTerm::LiteralLanguage(
-            MownStr::from(text.as_str()),
-            LanguageTag::new_unchecked(MownStr::from(tag.as_str())),
-            None,
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -598,6 +513,7 @@ mod tests {
             r#"{"":1}"#,
             r#"{"https://a.example/b":null}"#,
             r#"{"https://a.example/b":[]}"#,
+            r#"{"https://a.example/b":[["x"],["y"]]}"#,
             r#"{"https://a.example/b":{"@language":"en"}}"#,
             r#"{"https://a.example/b":{"@value":"x","@direction":"rtl"}}"#,
             r#"{"https://a.example/b":{"@value":"x","@index":"i"}}"#,
@@ -645,6 +561,58 @@ mod tests {
         assert!(thousand.contains("\"1000\"^^<http://www.w3.org/2001/XMLSchema#integer>"), "{thousand}");
     }
 
+    #[test]
+    fn refuses_a_member_that_decides_under_another_name() {
+        let names = [V2.to_owned(), OWN.to_owned()];
+        let contexts = with_context(
+            r#"{"@context":{"kind":"@type","w3":{"@id":"https://www.w3.org/2018/","@prefix":true},
+                "until":"https://www.w3.org/2018/credentials#validUntil"}}"#,
+        );
+        let made = |members: &str| {
+            let text = format!(r#"{{"id":"urn:a","type":["VerifiableCredential","https://a.example/T"],{members}}}"#);
+            let json = Json::parse(text.as_bytes()).expect("JSON");
+            contexts.canonical_quads(&names, json.as_object().expect("an object"))
+        };
+        let time = r#"{"@value":"2030-01-01T00:00:00Z","@type":"http://www.w3.org/2001/XMLSchema#dateTime"}"#;
+        assert!(made(r#""validUntil":"2030-01-01T00:00:00Z""#).is_ok());
+        let status = |id: &str, rest: &str| {
+            format!(
+                r#"{{"id":"{id}","type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"1"{rest}}}"#
+            )
+        };
+        assert!(made(&format!(r#""credentialStatus":{}"#, status("urn:s", ",\"statusSize\":2"))).is_ok());
+        assert!(made(&format!(r#""credentialStatus":[{},{}]"#, status("urn:s", ""), status("urn:t", ""))).is_ok());
+        for members in [
+            format!(r#""https://www.w3.org/2018/credentials#validUntil":{time}"#),
+            format!(r#""w3:credentials#validUntil":{time}"#),
+            format!(r#""until":{time}"#),
+            format!(r#""validUntil":"2040-01-01T00:00:00Z","until":{time}"#),
+            format!(r#""https://www.w3.org/2018/credentials#credentialStatus":{}"#, status("urn:s", "")),
+            format!(
+                r#""credentialStatus":{}"#,
+                status("urn:s", r#","https://www.w3.org/ns/credentials/status#statusSize":2"#)
+            ),
+            // Two entries with one id: whose index is whose?
+            format!(r#""credentialStatus":[{},{}]"#, status("urn:s", ""), status("urn:s", r#","statusSize":2"#)),
+            r#""@type":"https://a.example/U""#.to_owned(),
+            r#""kind":"https://a.example/U""#.to_owned(),
+            // The root's end, said about the root by its subject.
+            r#""credentialSubject":{"id":"urn:a","https://www.w3.org/2018/credentials#validUntil":"x"}"#.to_owned(),
+            r#""credentialSubject":{"https://www.w3.org/ns/credentials/status#ttl":7}"#.to_owned(),
+        ] {
+            assert!(made(&members).is_err(), "{members} {:?}", made(&members));
+        }
+    }
+
+    #[test]
+    fn bounds_the_work_of_scoped_contexts() {
+        let entry = r#"{"type":"DataIntegrityProof","nonce":"a"}"#;
+        let subject = format!(r#"{{"https://a.example/b":[{}]}}"#, vec![entry; 650].join(","));
+        let began = Instant::now();
+        assert!(quads(&subject).is_ok());
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+
     fn clique(size: usize) -> String {
         let node = |at: usize| {
             let others: Vec<String> =
@@ -664,6 +632,20 @@ mod tests {
     }
 
     #[test]
+    fn refuses_a_long_ring_of_alike_blank_nodes_at_once() {
+        let ring = |size: usize| {
+            let node =
+                |at: usize| format!(r#"{{"id":"_:n{at}","https://a.example/next":{{"id":"_:n{}"}}}}"#, (at + 1) % size);
+            let nodes: Vec<String> = (0..size).map(node).collect();
+            quads(&format!(r#"{{"https://a.example/all":[{}]}}"#, nodes.join(",")))
+        };
+        assert!(ring(8).is_ok());
+        let began = Instant::now();
+        assert_eq!(ring(500), Err(ContextError::TooComplex));
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[test]
     fn labels_alike_nodes_whatever_their_order() {
         let one = quads(
             r#"{"https://a.example/b":[{"id":"_:x","https://a.example/c":{"id":"_:y"}},{"id":"_:y","https://a.example/c":{"id":"_:x"}}]}"#,
@@ -673,27 +655,6 @@ mod tests {
         );
         assert!(one.is_ok());
         assert_eq!(one, two);
-    }
-
-    #[test]
-    fn labels_unlike_nodes_as_the_library_does() {
-        let text = r#"{"https://a.example/b":[{"https://a.example/c":1},{"https://a.example/c":2},{"@list":[1,2,3]}]}"#;
-        let json = Json::parse(format!(r#"{{"type":"VerifiableCredential","credentialSubject":{text}}}"#).as_bytes())
-            .expect("JSON");
-        let active = Contexts::builtin();
-        let made = active.canonical_quads(&[V2.to_owned()], json.as_object().expect("an object")).expect("quads");
-        // The same statements, all labelled by the library.
-        let mut quads: BTreeSet<Quad> = BTreeSet::new();
-        for line in made.lines() {
-            let parts: Vec<&str> = line.trim_end_matches(" .").splitn(3, ' ').collect();
-            let term = |part: &str| match part.strip_prefix("_:c14n") {
-                Some(label) => Term::Blank(10 + label.parse::<usize>().expect("a label")),
-                None if part.starts_with('<') => Term::Iri(part.trim_matches(['<', '>']).to_owned()),
-                None => Term::Typed(part.split('"').nth(1).expect("text").to_owned(), format!("{XSD}integer")),
-            };
-            quads.insert((term(parts[0]), parts[1].trim_matches(['<', '>']).to_owned(), term(parts[2])));
-        }
-        assert_eq!(label(&quads), label_alike(quads.iter().collect()));
     }
 
     #[test]

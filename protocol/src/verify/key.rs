@@ -2,7 +2,7 @@
 
 use super::authority::{Grounds, Homeless};
 use super::{Bound, Case, chain, fresh};
-use crate::credential::{Credential, ProofError};
+use crate::credential::{Credential, Format, ProofError, Proven};
 use crate::did::{self, DidDocument, MethodError, Relationship};
 use crate::key::PublicKey;
 use crate::register::fact::{Outcome, Reason};
@@ -32,12 +32,16 @@ struct Candidates {
 }
 
 /// Judges signature and issuer.
-pub(super) fn judge(case: &Case<'_>, credential: &Credential, grounds: &Grounds<'_>) -> (Check, Check) {
+pub(super) fn judge<'c>(
+    case: &Case<'_>,
+    credential: &'c Credential,
+    grounds: &Grounds<'_>,
+) -> (Option<Proven<'c>>, Check, Check) {
     let method = credential.verification_method();
     let Some((subject, _)) = did::split_method(method).filter(|(subject, _)| *subject == credential.issuer()) else {
         let reason = format!("{method} is not a key of {}", credential.issuer());
         let issuer = Check::refused(CheckName::Issuer, Code::IssuerUnbound, reason, Vec::new());
-        return (Check::skipped(CheckName::Signature, "the key is not the issuer's, whatever it signed"), issuer);
+        return (None, Check::skipped(CheckName::Signature, "the key is not the issuer's, whatever it signed"), issuer);
     };
     match did::resolve_from_itself(subject) {
         Some(document) => self_certified(credential, grounds, document.as_ref().ok()),
@@ -46,39 +50,55 @@ pub(super) fn judge(case: &Case<'_>, credential: &Credential, grounds: &Grounds<
 }
 
 /// A DID that holds its own key.
-fn self_certified(credential: &Credential, grounds: &Grounds<'_>, document: Option<&DidDocument>) -> (Check, Check) {
+fn self_certified<'c>(
+    credential: &'c Credential,
+    grounds: &Grounds<'_>,
+    document: Option<&DidDocument>,
+) -> (Option<Proven<'c>>, Check, Check) {
     let method = credential.verification_method();
     let found = document.map(|document| document.key_for(method, Relationship::AssertionMethod));
     let Some(Ok(key)) = found else {
         let reason = format!("{method} is not a key of its own DID that is supported");
         let issuer = Check::refused(CheckName::Issuer, Code::KeyAbsent, reason, Vec::new());
-        return (Check::skipped(CheckName::Signature, "there is no key to check it by"), issuer);
+        return (None, Check::skipped(CheckName::Signature, "there is no key to check it by"), issuer);
     };
     let candidates = Candidates { keys: vec![Candidate { key, ends: None }], any: true, ..Candidates::default() };
-    let (_, signature) = prove(credential, grounds, &candidates, Vec::new());
-    (signature, Check::passed(CheckName::Issuer, "the key is the DID itself", Vec::new()))
+    let (proven, signature) = prove(credential, grounds, &candidates, Vec::new());
+    (proven, signature, Check::passed(CheckName::Issuer, "the key is the DID itself", Vec::new()))
 }
 
 /// A DID whose document stands in the issuer's register.
-fn registered(case: &Case<'_>, credential: &Credential, grounds: &Grounds<'_>, subject: &str) -> (Check, Check) {
+fn registered<'c>(
+    case: &Case<'_>,
+    credential: &'c Credential,
+    grounds: &Grounds<'_>,
+    subject: &str,
+) -> (Option<Proven<'c>>, Check, Check) {
     let missing = |reason: String| {
         let check = |name| Check::refused(name, Code::DidMissing, reason.clone(), Vec::new());
-        (check(CheckName::Signature), check(CheckName::Issuer))
+        (None, check(CheckName::Signature), check(CheckName::Issuer))
     };
     let home = match grounds.home() {
         Ok(home) => home,
-        Err(Homeless::NoPath) => return missing(no_path(case, subject)),
+        // Then authority is unknown or fails, and says why; there is no document to read.
+        Err(Homeless::NoPath) if case.policy.trust => {
+            let reason = no_path(case, subject);
+            let skipped = |name| Check::skipped(name, reason.clone());
+            return (None, skipped(CheckName::Signature), skipped(CheckName::Issuer));
+        }
+        Err(Homeless::NoPath) => return missing(format!("no document of {subject} is held")),
         Err(Homeless::Unnamed) => return missing(format!("no register is named for the document of {subject}")),
         Err(Homeless::NotHeld(origin)) => return missing(format!("the register {origin} of {subject} is not held")),
     };
     let Ok(record) = RecordKey::did(subject) else {
         return missing(format!("{subject} is too long to be held"));
     };
-    let evidence = || vec![home.held.evidence(Some(record.as_str().to_owned()), case.as_of(home))];
+    let evidence = vec![home.held.evidence(Some(record.as_str().to_owned()), case.as_of(home))];
     let candidates = read(home, &record, subject, credential.verification_method());
-    let (proven, signature) = prove(credential, grounds, &candidates, evidence());
-    let issuer = judge_key(case, credential, home, subject, &candidates, proven, evidence());
-    (signature, issuer)
+    let (proven, signature) = prove(credential, grounds, &candidates, evidence.clone());
+    let signer = proven.as_ref().map(Proven::key);
+    let issuer = judge_key(case, credential, home, subject, &candidates, signer, evidence);
+    (proven, signature, issuer)
 }
 
 /// The document may stand in some register; that is worth saying, and nothing more.
@@ -119,16 +139,16 @@ fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Can
 }
 
 /// Tries every key that some version gives the method: only if none fits, and none is unread, is it a forgery.
-fn prove(
-    credential: &Credential,
+fn prove<'c>(
+    credential: &'c Credential,
     grounds: &Grounds<'_>,
     candidates: &Candidates,
     evidence: Vec<Evidence>,
-) -> (Option<Candidate>, Check) {
+) -> (Option<Proven<'c>>, Check) {
     let method = credential.verification_method();
     let refused = |code, reason: String, evidence| Check::refused(CheckName::Signature, code, reason, evidence);
     if let Some((code, reason)) = &grounds.context_problem
-        && credential.format() == crate::credential::Format::EddsaRdfc2022
+        && credential.format() == Format::EddsaRdfc2022
     {
         return (None, refused(*code, format!("what is signed is not known: {reason}"), Vec::new()));
     }
@@ -136,9 +156,8 @@ fn prove(
     for candidate in &candidates.keys {
         match credential.prove(&candidate.key, &grounds.contexts) {
             Ok(proven) => {
-                debug_assert_eq!(proven.key(), candidate.key);
                 let reason = format!("the signature is that of {method}");
-                return (Some(*candidate), Check::passed(CheckName::Signature, reason, evidence));
+                return (Some(proven), Check::passed(CheckName::Signature, reason, evidence));
             }
             Err(ProofError::Mismatch) => {}
             Err(error @ ProofError::Context(_)) => problem = Some(error),
@@ -168,7 +187,7 @@ fn judge_key(
     home: Bound<'_>,
     subject: &str,
     candidates: &Candidates,
-    proven: Option<Candidate>,
+    signer: Option<PublicKey>,
     evidence: Vec<Evidence>,
 ) -> Check {
     let method = credential.verification_method();
@@ -176,7 +195,9 @@ fn judge_key(
     if !candidates.any {
         return refused(Code::DidMissing, format!("no document of {subject} stands in its register"));
     }
-    let Some(candidate) = proven.or_else(|| candidates.keys.first().copied()) else {
+    // The key that signed, or else the one that should have.
+    let mut keys = candidates.keys.iter();
+    let Some(candidate) = keys.find(|candidate| signer.is_none_or(|signer| candidate.key == signer)) else {
         return absent(case, home, candidates, method, refused);
     };
     let public = candidate.key.to_multikey();

@@ -55,11 +55,11 @@ fn unknown(code: Code, reason: String) -> Check {
 fn judge_entry(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str, entry: &StatusEntry) -> Check {
     let home = match grounds.home() {
         Ok(home) => home,
+        Err(Homeless::NoPath) if case.policy.trust => {
+            return Check::skipped(CheckName::Status, "no trust path leads to a register that could hold its list");
+        }
         Err(Homeless::NoPath) => {
-            return unknown(
-                Code::StatusMissing,
-                "no trust path leads to a register that could hold its list".to_owned(),
-            );
+            return unknown(Code::StatusMissing, "no register that is held has a document of its issuer".to_owned());
         }
         Err(Homeless::Unnamed) => {
             return unknown(Code::StatusMissing, "no register is named for the lists of its issuer".to_owned());
