@@ -154,6 +154,12 @@ fn an_agencys_day_without_any_node() {
     assert!(path.contains("└─ transport.gov.example   size 3 · root "), "{path}");
     let (_, shown) = desk.ends("interior", &format!("trust withdraw {DID}"), 2);
     assert!(shown.starts_with("- trust/did:web:transport.gov.example/issue/"), "{shown}");
+    let later = format!("{} --now 2091-01-01", grant().replace("2080", "2095"));
+    let (_, expired) = desk.ends("interior", &later, 3);
+    assert!(
+        expired.starts_with("error: charter 1 expired on 2090-12-01, 31 days ago: it grants nothing new\n"),
+        "{expired}"
+    );
     desk.screen("interior", &format!("trust withdraw {DID} --yes"));
     let (gone, _) = desk.ends("interior", &format!("trust path {DID} {LICENCE}"), 1);
     assert!(gone.starts_with("✗ there is no path for did:web:transport.gov.example to issue\n"), "{gone}");
