@@ -26,6 +26,9 @@ use crate::change::{self, Kind, RecordChange, View};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::words;
 
+/// Bytes of lines on stdin: a million of `URI#INDEX`.
+const LINES_SIZE_MAX: u64 = 128 * 1024 * 1024;
+
 /// Runs a verb of `credential`.
 pub fn run(context: &Context, command: Verb) -> CliResult {
     match command {
@@ -288,7 +291,7 @@ pub fn statuses_of(context: &Context, what: &[String], purpose: &str) -> CliResu
     let mut out = Vec::new();
     for word in what {
         if word == "-" {
-            let bytes = context.read(Path::new("-"), limits::BODY_SIZE_MAX as u64)?;
+            let bytes = context.read(Path::new("-"), LINES_SIZE_MAX)?;
             let text = String::from_utf8(bytes).map_err(|_| CliError::malformed("expected lines of UTF-8 on stdin"))?;
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 out.push(status_of(context, line, purpose)?);

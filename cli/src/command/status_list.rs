@@ -32,15 +32,21 @@ fn create(context: &Context, uri: &str, purpose: &str, bits: u8, length: u64, ch
         CliError::usage(format!("no list of {} indices can be made", words::grouped(length))).because(&e)
     })?;
     change::run(context, change, Kind::Grant, |view| {
-        if let Some(body) = view.body(&key)?
-            && body != new.encode()
-        {
-            return Err(CliError::new("list-exists", Exit::Refused, format!("list {} is there", words::clean(uri)))
-                .cause("what it says of credentials is never made anew")
-                .hint(format!("see it: standfast status-list show {uri}, or give another URI")));
-        }
-        // Before it is published: an index that is given twice would revoke two people.
-        if !change.options.dry_run {
+        let data_dir = &context.config.data_dir;
+        if let Some(body) = view.body(&key)? {
+            let there = || CliError::new("list-exists", Exit::Refused, format!("list {} is there", words::clean(uri)));
+            if body != new.encode() {
+                return Err(there()
+                    .cause("what it says of credentials is never made anew")
+                    .hint(format!("see it: standfast status-list show {uri}, or give another URI")));
+            }
+            if !IndexBook::exists(data_dir, uri) {
+                return Err(there()
+                    .cause("which of its indices were given to credentials is not known on this machine")
+                    .hint("restore the folder indices/ from a backup, or give another URI"));
+            }
+        } else if !change.options.dry_run {
+            // Before the list is published, so that nobody makes a second book of it afterwards.
             IndexBook::create(&context.make_data_dir()?, uri, purpose, bits, length)?;
         }
         Ok(vec![RecordChange::put(key, new.encode())])

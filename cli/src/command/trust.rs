@@ -350,14 +350,12 @@ fn list(context: &Context, did: Option<&str>) -> CliResult {
                 did.map(|d| format!(" of {}", words::did(d))).unwrap_or_default()
             );
         }
-        let columns = [
-            Column::left("BY").gap(2),
-            Column::left("ENTITY").gap(2),
-            Column::left("MAY").gap(2),
-            Column::left("UNTIL").gap(2),
-            Column::left("WHAT"),
-        ];
-        let mut table = Table::new(columns, true).whole();
+        // Who permits it stands there only where it could be one or another.
+        let one = document.entries.iter().all(|e| Some(&e.register) == document.entries.first().map(|e| &e.register));
+        let columns = [("ENTITY", true), ("UNTIL", true), ("BY", !one), ("MAY", true)];
+        let columns: Vec<Column> =
+            columns.into_iter().filter(|(_, shown)| *shown).map(|(title, _)| Column::left(title).gap(2)).collect();
+        let mut table = Table::new(columns, true);
         for entry in &document.entries {
             let until = entry.valid_until_at.map_or_else(|| "-".to_owned(), words::date);
             let ended = entry.valid_until_at.is_some_and(|end| end <= context.now);
@@ -366,17 +364,15 @@ fn list(context: &Context, did: Option<&str>) -> CliResult {
                 s if s == Outcome::Granted.code() || s == Outcome::Withdrawn.code() => Sign::Bad,
                 _ => Sign::Open,
             };
-            let what = if entry.action == RECOGNIZE {
-                entry.binds.as_deref().map(words::origin_short).unwrap_or_default()
-            } else {
-                words::clean(&entry.resource)
+            let object = match &entry.binds {
+                Some(origin) if entry.action == RECOGNIZE => words::origin_short(origin),
+                _ => words::clean(&entry.resource),
             };
-            let what = match entry.state {
-                s if s == Outcome::Granted.code() => what,
-                s => format!("{what} · {s}"),
-            };
-            let by = held::name(replica, &entry.register);
-            table.row(Some(sign), [by, words::did(&entry.entity), words::clean(&entry.action), until, what]);
+            let state =
+                if entry.state == Outcome::Granted.code() { String::new() } else { format!("{}: ", entry.state) };
+            let may = format!("{state}{} {object}", words::clean(&entry.action));
+            let by = (!one).then(|| held::name(replica, &entry.register));
+            table.row(Some(sign), [words::did(&entry.entity), until].into_iter().chain(by).chain([may]));
         }
         table.draw(style)
     })?;

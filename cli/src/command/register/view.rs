@@ -119,6 +119,10 @@ pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
     let snapshot = held::snapshot(context)?;
     let replica = snapshot.replica();
     let register = match held::register(replica, &beginning) {
+        Err(e) if e.code == "register-missing" && register.is_none() => {
+            return Err(CliError::new("register-empty", Exit::Open, "your register is named, and has no entry yet")
+                .hint("publish something: standfast did publish DID"));
+        }
         Err(e) if e.exit == Exit::Usage && register.is_none() => {
             return Err(CliError::new("register-unbound", Exit::Open, "nobody has named your register yet")
                 .hint("give its binding to the authority above you: standfast register show --binding"));

@@ -95,10 +95,16 @@ pub(super) fn run(context: &Context, issuer: &str, credential_type: &str) -> Cli
         Err(missing) => lacking(&snapshot, style, missing, issuer, credential_type),
     })?;
     Ok(match &found {
+        Ok(path) if !is_held(&snapshot, path) => Exit::Open,
         Ok(_) => Exit::Done,
         Err(missing) if missing.indeterminate => Exit::Open,
         Err(_) => Exit::Refused,
     })
+}
+
+/// True when the register that the path leads to is here, or when there is none.
+fn is_held(snapshot: &Snapshot, path: &TrustPath) -> bool {
+    path.register.as_ref().is_none_or(|binding| snapshot.held(&binding.origin).is_some())
 }
 
 fn step(snapshot: &Snapshot, authority: &str, binding: &Binding, until: u64, device: u64) -> StepDocument {
@@ -153,7 +159,8 @@ fn tree(
     issuer: &str,
     credential_type: &str,
 ) -> String {
-    let mut out = format!("{} {}\n", style.sign(Sign::Good), charter_words(context, snapshot));
+    let sign = if is_held(snapshot, path) { Sign::Good } else { Sign::Open };
+    let mut out = format!("{} {}\n", style.sign(sign), charter_words(context, snapshot));
     let mut line = |lead: &str, text: &str| {
         for (i, part) in wrap(text, COLUMNS - 3).into_iter().enumerate() {
             let lead = match (i, lead) {
