@@ -206,8 +206,8 @@ fn revoke(stage: &Stage, teller: &mut Teller<'_>, name: &str, remark: &str) -> C
     let before = Instant::now();
     let done = stage.command("transport", &["credential", "revoke", name, "--urgent", "--yes"])?;
     let handed = before.elapsed();
-    // The command says how long ago it handed the entry over; without that, count from its end.
-    let since = done["handed_over_ms_ago"].as_u64().map_or(Duration::ZERO, Duration::from_millis);
+    // The agency's node took it this long after it was handed over; the rest is counted from the command's end.
+    let since = done["taken_after_ms"].as_u64().map_or(Duration::ZERO, Duration::from_millis);
     let took = stage.until(|stage| {
         living.iter().all(|node| stage.verdict(node, &bytes).is_ok_and(|verdict| verdict["outcome"] == "rejected"))
     });
@@ -344,7 +344,7 @@ fn two_histories(stage: &Stage, teller: &mut Teller<'_>) -> CliResult<()> {
     stage.write("maintenance.txt", b"The counter is closed on Friday.")?;
     stage.command("transport", &["record", "publish", "notice/maintenance", "maintenance.txt", "--yes", "--wait"])?;
     let at = Time::from_secs_saturating(1_800_000_000);
-    let (size, other) = thief.sign(stage, "transport", "interior", at)?;
+    let (handed, size, other) = thief.sign(stage, "transport", "interior", at)?;
     let state = |stage: &Stage, node: &str| {
         let status = stage.ask(node, "/v1/status").unwrap_or_default();
         let registers = status["registers"].as_array().cloned().unwrap_or_default();
@@ -352,12 +352,13 @@ fn two_histories(stage: &Stage, teller: &mut Teller<'_>) -> CliResult<()> {
     };
     let living = stage.living();
     let took = stage.until(|stage| living.iter().all(|node| state(stage, node)["state"] == "forked"));
+    let took = took.map(|_| handed.elapsed());
     let ours = state(stage, "police")["root"].as_str().unwrap_or_default().to_owned();
     let text = format!(
-        "size {size}: {} and {} · all know in {}",
+        "size {size}: {} and {} · all know in {} ms",
         words::short(&ours),
         words::short(&other.to_string()),
-        super::seconds(took.unwrap_or(PATIENCE))
+        millis(took.unwrap_or(PATIENCE))
     );
     teller.expect_that(took.is_some(), "", "forked", text);
     let proof = stage.until(|stage| stage.command("police", &["fork", "show", &origin]).is_ok());
