@@ -21,7 +21,7 @@ use crate::error::{CliError, CliResult, Exit};
 use crate::output::{COLUMNS, Style, words, wrap};
 use crate::policy_source;
 use crate::standing::{NodeStanding, Standing};
-use crate::trust_source::{self, Trusted, bundle_error, shown};
+use crate::trust_source::{self, Trusted, bundle_error, open_alone, shown};
 
 /// Columns before the text of a row.
 const INDENT: usize = 9;
@@ -80,7 +80,7 @@ fn export(context: &Context, out: &Path, yes: bool) -> CliResult {
         (None, Some(client)) => asked(context, &client)?,
         _ => trust_source::load(context)?,
     };
-    // The same frontier gives the same bytes, whatever file it was read from.
+    // Written anew from what was opened, so that nothing unchecked is passed on.
     let bytes = Bundle::of(trusted.snapshot.replica()).encode();
     context.write(out, &bytes, yes)?;
     if out == Path::new("-") {
@@ -107,7 +107,7 @@ fn asked(context: &Context, client: &Client) -> CliResult<Trusted> {
     }
     let path = PathBuf::from(client.url());
     let bundle = Bundle::decode(&answer.body).map_err(|e| bundle_error(&path, &e))?;
-    let (replica, report) = bundle.open(context.now.secs()).map_err(|e| bundle_error(&path, &e))?;
+    let (replica, report) = open_alone(&path, &bundle, context.now.secs())?;
     Ok(Trusted { snapshot: Snapshot::new(replica), report, path, size_bytes: answer.body.len() as u64 })
 }
 
@@ -253,6 +253,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
         Store::Node(_, replica) => replica.clone(),
         Store::Local(node) => node.replica().clone(),
     };
+    open_alone(file, &bundle, context.now.secs())?;
     // Tried on a copy first: a bundle is taken whole or not at all.
     let mut after = before.clone();
     let report = bundle.import_into(&mut after, context.now.secs()).map_err(|e| bundle_error(file, &e))?;
