@@ -69,6 +69,7 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
         Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
         Command::Node(crate::args::operator::Node::Run(_)) => node::run(&context),
+        Command::Demo(arguments) => crate::demo::run(&context, arguments),
         other => Err(not_built(&first_word(&other))),
     }
 }
