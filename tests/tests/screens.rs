@@ -295,6 +295,64 @@ fn a_bundle_is_carried_in() {
     assert!(text(&refused.stderr).contains("is of another network"));
 }
 
+/// A node that runs on a desk's data directory, until it is dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is ours; should it be gone already, there is nothing to end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(desk: &Desk) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_standfast-under-test"));
+        command.args("node run --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0 --quiet".split(' '));
+        command.current_dir(desk.dir.path()).env_clear();
+        command.env("LANG", "C.UTF-8").env("HOME", desk.dir.path()).env("STANDFAST_DATA_DIR", "data");
+        let running = Self(command.spawn().expect("the program starts"));
+        let file = desk.dir.path().join("data/node.json");
+        let begun = std::time::Instant::now();
+        while !fs::read_to_string(&file).is_ok_and(|text| text.contains("http://")) {
+            assert!(begun.elapsed().as_secs() < 30, "the node does not say where its API is");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        running
+    }
+}
+
+#[test]
+fn while_a_node_runs_commands_go_through_its_api() {
+    let desk = Desk::new(&world(), NOW + MINUTE);
+    let data = desk.dir.path().join("data");
+    fs::remove_file(data.join("snapshot.standfast")).expect("removed");
+    let charter = world().charter.note().to_string();
+    standfast_node::local::LocalNode::init(&data, charter.as_bytes()).expect("a store").close().expect("closed");
+    desk.put("new.standfast", &bundle(&world()));
+    let running = Running::start(&desk);
+    let ran = |line: &str, exit: i32| {
+        let output = desk.command(line, &[]);
+        let shown = [text(&output.stdout), text(&output.stderr)].concat();
+        assert_eq!(output.status.code(), Some(exit), "{line}\n{shown}");
+        shown
+    };
+    let shown = ran("bundle import new.standfast", 0);
+    assert!(shown.starts_with("\u{2713} 3 of 3 registers moved forward"), "{shown}");
+    let status = ran("status", 0);
+    assert!(status.contains("node     running since"), "{status}");
+    assert!(status.contains("transport.example     3"), "{status}");
+    let exported = ran("bundle export --out out.standfast", 0);
+    assert!(exported.contains("3 registers, 5 entries"), "{exported}");
+    desk.put("photo.standfast", b"not a bundle");
+    assert!(ran("bundle import photo.standfast", 2).contains("is not a bundle"));
+    drop(running);
+    // A node that was killed left its file behind: its silence is said, and what is held is shown all the same.
+    let silent = ran("status", 0);
+    assert!(silent.contains("does not answer") && silent.contains("not running"), "{silent}");
+}
+
 #[test]
 fn errors_done_right() {
     let mut desk = Desk::new(&world(), NOW);
