@@ -12,7 +12,7 @@ use standfast_protocol::bundle::Bundle;
 use standfast_protocol::credential::contexts::Contexts;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
-use standfast_tests::world::{Draft, LICENCE, LIST, NOW, WITNESSES, World, entry, issuing_key, status};
+use standfast_tests::world::{Draft, LICENCE, LIST, NOW, WITNESSES, World, did_key, entry, issuing_key, status};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
@@ -131,6 +131,7 @@ fn with_pending() -> World {
     world.publish("harbour", vec![document]);
     world.witness("harbour", NOW, &WITNESSES);
     world.stamp("harbour", NOW);
+    world.publish("transport", vec![(status(LIST), Some(list_with(&[77, 40_912])))]);
     world
 }
 
@@ -179,7 +180,8 @@ fn not_known() {
     let mut desk = Desk::new(&with_pending(), NOW + 2 * MINUTE);
     desk.put("fishing.jwt", &Draft { issuer: "harbour", status: None, ..Draft::default() }.issue());
     desk.put("licence.jwt", &licence(40_911));
-    desk.run("verify fishing.jwt", 3).run("explain fishing.jwt", 3).run("status", 0);
+    desk.put("revoked.jwt", &licence(77));
+    desk.run("verify fishing.jwt", 3).run("explain fishing.jwt", 3).run("verify revoked.jwt", 1).run("status", 0);
     desk.check("pending");
     assert_eq!(desk.json("verify fishing.jwt")["code"], "authority-pending");
 }
@@ -196,6 +198,37 @@ fn a_fork() {
     let fork = desk.json("fork show transport.example");
     assert_eq!((&fork["form"], &fork["heads"][0]["size"]), (&Value::from("equal-size"), &Value::from(3)));
     assert!(fork["heads"][1]["note"].as_str().is_some_and(|note| note.contains("\u{2014} ")));
+}
+
+#[test]
+fn other_reasons() {
+    let mut desk = Desk::new(&world(), NOW + 4 * MINUTE);
+    let key = issuing_key("transport");
+    let other_key = Draft::default().issue_by(&key, "did:web:transport.example", "k9", &Contexts::builtin());
+    desk.put("other-key.jwt", &other_key);
+    desk.put("beyond.jwt", &licence(900_000));
+    let foreign = entry("https://elsewhere.example/status/1", 1);
+    desk.put("foreign-list.jwt", &Draft { status: Some(foreign), ..Draft::default() }.issue());
+    desk.put("early.jwt", &Draft { from: NOW + 24 * HOUR, ..Draft::default() }.issue());
+    let unknown = vec!["https://elsewhere.example/context".to_owned()];
+    desk.put("context.jwt", &Draft { contexts: unknown, types: vec!["Permit".to_owned()], ..Draft::default() }.issue());
+    for (file, exit) in [("other-key", 1), ("beyond", 1), ("foreign-list", 3), ("early", 1), ("context", 3)] {
+        desk.run(&format!("verify {file}.jwt"), exit);
+    }
+    let mut withdrawn = world();
+    withdrawn.publish("transport", vec![(did_key("did:web:transport.example"), None)]);
+    desk.put("withdrawn.standfast", &bundle(&withdrawn));
+    let all: Vec<u64> = (0..2_000).collect();
+    let mut mass = world();
+    mass.publish("transport", vec![(status(LIST), Some(list_with(&all)))]);
+    desk.put("mass.standfast", &bundle(&mass));
+    desk.put("licence.jwt", &licence(7));
+    desk.run("verify licence.jwt --trust withdrawn.standfast", 1);
+    desk.run("verify licence.jwt --trust mass.standfast", 3);
+    desk.now = NOW - 3 * HOUR;
+    desk.put("ends.jwt", &Draft { until: Some(NOW - HOUR), ..Draft::default() }.issue());
+    desk.run("verify ends.jwt", 3).run("status", 0);
+    desk.check("reasons");
 }
 
 #[test]
@@ -351,6 +384,16 @@ fn while_a_node_runs_commands_go_through_its_api() {
     // A node that was killed left its file behind: its silence is said, and what is held is shown all the same.
     let silent = ran("status", 0);
     assert!(silent.contains("does not answer") && silent.contains("not running"), "{silent}");
+    // Views and timestamps stand in the snapshot alone, which is written once a second: they may have gone with it.
+    ran("bundle import new.standfast", 0);
+    let again = ran("bundle import new.standfast", 0);
+    assert!(again.starts_with("\u{2713} nothing new in 3 registers"), "{again}");
+    // Another process holds the store, and no API answers.
+    let node = standfast_node::local::LocalNode::open(&data).expect("a store");
+    let locked = ran("bundle import new.standfast", 5);
+    assert!(locked.starts_with("error: the store is in use by a running node (process "), "{locked}");
+    assert!(locked.contains("cause: the node's API does not answer: http://127.0.0.1:"), "{locked}");
+    node.close().expect("closed");
 }
 
 #[test]

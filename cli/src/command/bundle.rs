@@ -77,7 +77,10 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
 fn export(context: &Context, out: &Path, yes: bool) -> CliResult {
     let policy = policy_source::load(context)?;
     let trusted = match (&context.config.trust, context.client()?) {
-        (None, Some(client)) => asked(context, &client)?,
+        (None, Some(client)) => match asked(context, &client) {
+            Err(error) if is_silent(context, &error) => trust_source::load(context)?,
+            done => done?,
+        },
         _ => trust_source::load(context)?,
     };
     // Written anew from what was opened, so that nothing unchecked is passed on.
@@ -238,12 +241,35 @@ fn import(context: &Context, files: &[PathBuf]) -> CliResult {
 }
 
 fn open_store(context: &Context) -> CliResult<Store> {
+    let mut silent = None;
     if let Some(client) = context.client()? {
-        let replica = asked(context, &client)?.snapshot.replica().clone();
-        return Ok(Store::Node(client, replica));
+        match asked(context, &client) {
+            Ok(trusted) => return Ok(Store::Node(client, trusted.snapshot.replica().clone())),
+            // It may have been killed: the store's lock knows.
+            Err(error) if is_silent(context, &error) => silent = Some(error),
+            Err(error) => return Err(error),
+        }
     }
-    let node = LocalNode::open(&context.config.data_dir).map_err(|e| node_error(&e))?;
-    Ok(Store::Local(Box::new(node)))
+    match LocalNode::open(&context.config.data_dir) {
+        Ok(node) => Ok(Store::Local(Box::new(node))),
+        Err(NodeError::Store(StoreError::InUse { process })) => Err(in_use(process, silent)),
+        Err(error) => Err(node_error(&error)),
+    }
+}
+
+/// True when the node of this data directory, which nobody named, does not answer.
+fn is_silent(context: &Context, error: &CliError) -> bool {
+    error.code == "node-silent" && context.config.node.is_none()
+}
+
+fn in_use(process: Option<u32>, silent: Option<CliError>) -> CliError {
+    let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+    let error = CliError::new("store-locked", Exit::Io, format!("the store is in use by a running node{process}"));
+    let error = match silent {
+        Some(silent) => silent.causes.into_iter().fold(error.cause(silent.message), CliError::cause),
+        None => error.cause("it offers no API"),
+    };
+    error.hint("turn [api] on, or stop the node: systemctl stop standfast")
 }
 
 fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Imported> {
@@ -334,11 +360,6 @@ fn node_error(error: &NodeError) -> CliError {
         NodeError::OtherNetwork { .. } => CliError::of("other-network", Exit::Refused, error),
         NodeError::Submit(_) => {
             CliError::new("not-admitted", Exit::Refused, "the store did not take it").because(error)
-        }
-        NodeError::Store(StoreError::InUse { .. }) => {
-            CliError::new("store-locked", Exit::Io, "the store is in use by a running node")
-                .because(error)
-                .hint("turn [api] on, or stop the node: systemctl stop standfast")
         }
         _ => CliError::new("store", Exit::Io, "the store cannot be used").because(error),
     }

@@ -63,6 +63,20 @@ fn specific(bench: &Bench<'_>, judged: &Judged, code: Code) -> Option<Vec<String
             let now = judged.verdict.clock.used_at;
             (until < now).then(|| vec![format!("its end was {}", words::ago(until, now))])
         }
+        Code::ValidityEarly => {
+            let (from, now) = (judged.verdict.credential.valid_from_at?, judged.verdict.clock.used_at);
+            (from > now).then(|| vec![format!("it begins {}", words::from_now(from, now))])
+        }
+        Code::ClockDisputed => {
+            let clock = judged.verdict.clock;
+            let until = judged.verdict.credential.valid_until_at.filter(|until| *until < clock.used_at)?;
+            let (device, bound) =
+                (words::at(clock.device_at, clock.used_at), words::at(clock.bound_at?, clock.used_at));
+            Some(vec![
+                format!("its end was {}, but not by this device", words::ago(until, clock.used_at)),
+                format!("this device says {device}, the witnesses at least {bound}"),
+            ])
+        }
         _ => None,
     }
 }
