@@ -263,6 +263,9 @@ impl<'a> Publisher<'a> {
 
     /// Prepares entries on the newest head.
     fn prepare(&self, replica: &Replica, changes: &[RecordChange]) -> CliResult<Prepared> {
+        for change in changes {
+            change.body.as_ref().map_or(Ok(()), |body| draft::check_body(&change.key, body))?;
+        }
         let ground = match replica.register(&self.origin) {
             Some(register) => Ground::of(register).map_err(|e| stopped(&held::name(replica, &self.origin), &e))?,
             None => Ground::empty(&self.origin),

@@ -36,7 +36,7 @@ const JUDGED_MAX: usize = 2 * network::limits::GOSSIP_PENDING_MAX;
 /// Submissions under way at one time.
 const SUBMISSIONS_MAX: usize = 64;
 /// Time between two tellings of what changed to those who read it.
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+const PUBLISH_EVERY: Duration = Duration::from_millis(25);
 /// Time between two snapshot files (design §9).
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// Time that a stop gives to frames on their way to the disk.

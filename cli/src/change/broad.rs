@@ -19,7 +19,7 @@ struct Broad {
 }
 
 /// Refuses a broad change unless its exact size was confirmed.
-pub fn check(view: &View<'_>, changes: &[RecordChange], confirmed: Option<u64>) -> CliResult<()> {
+pub(super) fn check(view: &View<'_>, changes: &[RecordChange], confirmed: Option<u64>) -> CliResult<()> {
     let mut found: Vec<Broad> = Vec::new();
     for change in changes.iter().filter(|change| change.key.prefix() == "status") {
         let Some(new) = change.body.as_ref().and_then(|body| StatusList::parse(body).ok()) else { continue };

@@ -148,7 +148,7 @@ impl Draft {
 }
 
 /// Makes of what the ledger signed the head that nodes take.
-pub fn head(signed: &Signed) -> HeadMessage {
+pub(super) fn head(signed: &Signed) -> HeadMessage {
     let own = signed.note.signatures().iter().filter(|line| line.name == signed.checkpoint.origin);
     HeadMessage {
         checkpoint: signed.checkpoint.clone(),
@@ -161,13 +161,13 @@ pub fn head(signed: &Signed) -> HeadMessage {
 }
 
 /// Changes that are on their way.
-pub struct Outbox {
+pub(super) struct Outbox {
     folder: PathBuf,
 }
 
 impl Outbox {
     /// Opens the outbox of a data directory.
-    pub fn open(context: &Context) -> CliResult<Self> {
+    pub(super) fn open(context: &Context) -> CliResult<Self> {
         Ok(Self { folder: held::folder(context, FOLDER)? })
     }
 
@@ -178,30 +178,30 @@ impl Outbox {
     }
 
     /// Keeps the changes that make this checkpoint; durable once this returns.
-    pub fn keep(&self, checkpoint: &Checkpoint, changes: &[RecordChange]) -> CliResult<()> {
+    pub(super) fn keep(&self, checkpoint: &Checkpoint, changes: &[RecordChange]) -> CliResult<()> {
         Draft::new(&checkpoint.origin, changes).write(&self.path(checkpoint))
     }
 
     /// Returns the bodies of the changes that made this checkpoint; none when they are not here.
-    pub fn bodies(&self, checkpoint: &Checkpoint) -> CliResult<Vec<Bytes>> {
+    pub(super) fn bodies(&self, checkpoint: &Checkpoint) -> CliResult<Vec<Bytes>> {
         Draft::read(&self.path(checkpoint))?.map_or_else(|| Ok(Vec::new()), |draft| draft.bodies())
     }
 
     /// Forgets changes that a node has taken.
-    pub fn forget(&self, checkpoint: &Checkpoint) {
+    pub(super) fn forget(&self, checkpoint: &Checkpoint) {
         // One that stays is sent nowhere: only what the ledger signed is.
         let _ = fs::remove_file(self.path(checkpoint));
     }
 }
 
 /// Gathers bodies by digest, each once.
-pub fn distinct(bodies: Vec<Bytes>) -> Vec<Bytes> {
-    let by_digest: BTreeMap<Digest, Bytes> = bodies.into_iter().map(|body| (Digest::of(&body), body)).collect();
+pub(super) fn distinct(bodies: Vec<Bytes>) -> Vec<Bytes> {
+    let by_digest: BTreeMap<Digest, Bytes> = bodies.into_iter().map(|body: Bytes| (Digest::of(&body), body)).collect();
     by_digest.into_values().collect()
 }
 
 /// Refuses a body that no node would take.
-pub fn check_body(key: &RecordKey, body: &Bytes) -> CliResult<()> {
+pub(super) fn check_body(key: &RecordKey, body: &Bytes) -> CliResult<()> {
     if body.len() <= limits::BODY_SIZE_MAX {
         return Ok(());
     }

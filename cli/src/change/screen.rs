@@ -95,7 +95,7 @@ fn resent_words(style: &Style, published: &Published) -> String {
 }
 
 /// Says that there is nothing to change.
-pub fn unchanged(context: &Context, published: &Published) -> CliResult<()> {
+pub(super) fn unchanged(context: &Context, published: &Published) -> CliResult<()> {
     context.output.result(&document(published, None), |style| {
         let sign = style.sign(Sign::Good);
         format!("{sign} nothing to change: {} says so at {}\n", published.name, words::grouped(published.size))
@@ -104,7 +104,7 @@ pub fn unchanged(context: &Context, published: &Published) -> CliResult<()> {
 }
 
 /// Says at once how far an urgent withdrawal has gone.
-pub fn urgent(context: &Context, published: &Published) -> CliResult<()> {
+pub(super) fn urgent(context: &Context, published: &Published) -> CliResult<()> {
     if let Some(peers) = published.peers {
         let peers = words::counted(peers, "peer", "peers");
         context.output.text(&format!("Sent to {peers}: every node it reaches rejects from now on\n"))?;
@@ -113,7 +113,7 @@ pub fn urgent(context: &Context, published: &Published) -> CliResult<()> {
 }
 
 /// Says that it was handed over.
-pub fn published(context: &Context, published: &Published) -> CliResult<()> {
+pub(super) fn published(context: &Context, published: &Published) -> CliResult<()> {
     context.output.result(&document(published, None), |style| {
         let head =
             format!("{}{} {} published", resent_words(style, published), style.sign(Sign::Good), entries_of(published));
@@ -129,7 +129,7 @@ pub fn published(context: &Context, published: &Published) -> CliResult<()> {
 }
 
 /// Says that a quorum stands there.
-pub fn witnessed(context: &Context, published: &Published, witnessed: Witnessed) -> CliResult<()> {
+pub(super) fn witnessed(context: &Context, published: &Published, witnessed: Witnessed) -> CliResult<()> {
     let after = published.handed_over.elapsed();
     context.output.result(&document(published, Some((witnessed, after))), |style| {
         let head = format!("{}{} {}", resent_words(style, published), style.sign(Sign::Good), entries_of(published));
@@ -143,7 +143,7 @@ pub fn witnessed(context: &Context, published: &Published, witnessed: Witnessed)
 }
 
 /// Says who has not cosigned in time; the change stays published.
-pub fn not_witnessed(context: &Context, desk: &Desk, published: &Published, span: Duration) -> CliError {
+pub(super) fn not_witnessed(context: &Context, desk: &Desk, published: &Published, span: Duration) -> CliError {
     let entries = entries_of(published);
     if !desk.is_running() {
         return CliError::new("not-witnessed", Exit::Open, format!("{entries} is kept here, and no witness has it"))
@@ -169,7 +169,7 @@ pub fn not_witnessed(context: &Context, desk: &Desk, published: &Published, span
 }
 
 /// Says what was gathered.
-pub fn gathered(context: &Context, path: &Path, key: &str, name: &str, all: &[RecordChange]) -> CliResult<()> {
+pub(super) fn gathered(context: &Context, path: &Path, key: &str, name: &str, all: &[RecordChange]) -> CliResult<()> {
     #[derive(Serialize)]
     struct Document<'a> {
         kind: &'static str,
@@ -193,7 +193,7 @@ pub fn gathered(context: &Context, path: &Path, key: &str, name: &str, all: &[Re
 }
 
 /// Says what was signed.
-pub fn signed(context: &Context, path: &Path, name: &str, signed: &Signed) -> CliResult<()> {
+pub(super) fn signed(context: &Context, path: &Path, name: &str, signed: &Signed) -> CliResult<()> {
     #[derive(Serialize)]
     struct Document<'a> {
         kind: &'static str,
@@ -221,7 +221,7 @@ pub fn signed(context: &Context, path: &Path, name: &str, signed: &Signed) -> Cl
 }
 
 /// Shows what would change.
-pub fn dry_run(
+pub(super) fn dry_run(
     context: &Context,
     view: &View<'_>,
     name: &str,

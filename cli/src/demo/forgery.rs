@@ -1,6 +1,7 @@
 //! What must not pass: a credential that somebody altered, and a second history signed by a stolen key.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
@@ -52,8 +53,8 @@ impl Thief {
         Ok(Self { ground: Ground::of(&register).map_err(|e| failed(&e))?, key: key.to_owned() })
     }
 
-    /// Signs another entry at a size that the agency has signed since, and hands it to `node`. Returns the root.
-    pub(super) fn sign(self, stage: &Stage, owner: &str, node: &str, at: Time) -> CliResult<(u64, Digest)> {
+    /// Signs another entry at a size that the agency has signed since, and hands it to `node`. Returns when it did so, the size and the root.
+    pub(super) fn sign(self, stage: &Stage, owner: &str, node: &str, at: Time) -> CliResult<(Instant, u64, Digest)> {
         let failed = |e: &dyn std::error::Error| CliError::of("demo", Exit::Refused, e);
         let body = Bytes::from_static(b"Another history: nothing of the last entry has happened.");
         let key = RecordKey::notice("another-history").map_err(|e| failed(&e))?;
@@ -74,8 +75,9 @@ impl Thief {
             bodies: vec![BodyItem::Whole(body)],
         };
         let submission = Submission { heads: vec![head], ..Submission::default() };
+        let handed = Instant::now();
         let answer = stage.client(node)?.post("/v1/publish", "application/cbor", &envelope::encode(&submission))?;
         answer.json::<serde_json::Value>()?;
-        Ok((prepared.checkpoint().size, prepared.checkpoint().root))
+        Ok((handed, prepared.checkpoint().size, prepared.checkpoint().root))
     }
 }
