@@ -73,7 +73,7 @@ fn specific(bench: &Bench<'_>, judged: &Judged, code: Code) -> Option<Vec<String
             let (device, bound) =
                 (words::at(clock.device_at, clock.used_at), words::at(clock.bound_at?, clock.used_at));
             Some(vec![
-                format!("its end was {}, but not by this device", words::ago(until, clock.used_at)),
+                format!("its end, {}, has passed by the witnesses' time", words::at(until, clock.used_at)),
                 format!("this device says {device}, the witnesses at least {bound}"),
             ])
         }
