@@ -16,5 +16,6 @@ mod model {
     mod trie;
     mod trust;
 }
+mod screens;
 mod verify;
 mod w3c;
