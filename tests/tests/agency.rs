@@ -141,9 +141,19 @@ fn an_agencys_day_without_any_node() {
     let dry = desk.screen("transport", "credential revoke ada.jwt --dry-run");
     assert!(dry.starts_with("Would publish entry 3 of transport.gov.example, "), "{dry}");
     assert!(dry.ends_with(", 1 status\nNothing was signed or sent\n"), "{dry}");
+    let policy = desk.screen("police", "policy show standard").replace("quorum_none = false", "quorum_none = true");
+    desk.write("policy.toml", &policy);
+    desk.screen("transport", "bundle export --out good.standfast");
+    assert!(
+        desk.screen("police", "verify ada.jwt --trust good.standfast --policy policy.toml").starts_with("✓ ACCEPTED")
+    );
     let revoked = desk.json("transport", "credential revoke ada.jwt --urgent --wait");
     assert_eq!((&revoked["kind"], &revoked["size"]), (&"standfast/published/v1".into(), &3.into()));
     assert_eq!(desk.json("transport", &format!("status-list show {LIST}"))["set"], 1);
+
+    desk.screen("transport", "bundle export --out new.standfast");
+    let (rejected, _) = desk.ends("police", "verify ada.jwt --trust new.standfast --policy policy.toml", 1);
+    assert!(rejected.starts_with("✗ REJECTED   revoked by its issuer\n"), "{rejected}");
 
     desk.carry("transport", "interior");
     let path = desk.screen("interior", &format!("trust path {DID} {LICENCE}"));
