@@ -15,5 +15,6 @@ mod model {
     mod trie;
     mod trust;
 }
+mod screens;
 mod verify;
 mod w3c;
