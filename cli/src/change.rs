@@ -226,8 +226,8 @@ impl<'a> Publisher<'a> {
         for signed in signed.iter().filter(|signed| signed.checkpoint.size > 0) {
             let bodies = outbox.bodies(&signed.checkpoint)?;
             self.hand_over(signed, bodies)?;
-            outbox.forget(&signed.checkpoint);
         }
+        outbox.sweep()?;
         Ok(signed.iter().map(|signed| signed.checkpoint.size).filter(|size| *size > 0).collect())
     }
 
@@ -282,7 +282,7 @@ impl<'a> Publisher<'a> {
         confirm_broad: Option<u64>,
     ) -> CliResult<Published> {
         let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context)?;
+        let outbox = Outbox::open(self.context, &self.own.name)?;
         let resent = self.resend(&ledger, &outbox)?;
         let replica = self.replica()?;
         let view = View::new(&replica, &self.origin, &[]);
@@ -364,11 +364,12 @@ pub fn run(
 }
 
 fn tell(context: &Context, desk: &Desk, published: &Published, options: &ChangeOptions, kind: Kind) -> CliResult {
-    if published.changes.is_empty() && published.resent.is_empty() {
+    let unchanged = published.changes.is_empty() && published.resent.is_empty();
+    if unchanged && (options.wait.is_none() || published.size == 0) {
         screen::unchanged(context, published)?;
         return Ok(Exit::Done);
     }
-    if options.urgent && kind == Kind::Withdrawal {
+    if options.urgent && kind == Kind::Withdrawal && !unchanged {
         screen::urgent(context, published)?;
     }
     let Some(span) = options.wait else {
@@ -433,7 +434,7 @@ impl Publisher<'_> {
     /// Signs a draft and keeps the signature in its file; sends nothing.
     fn sign_draft(&mut self, path: &Path, mut draft: Draft) -> CliResult {
         let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context)?;
+        let outbox = Outbox::open(self.context, &self.own.name)?;
         let replica = self.replica()?;
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
         if let Some((newest, _)) = ledger.newest().filter(|(newest, _)| *newest > size) {
@@ -483,10 +484,8 @@ pub fn publish_draft(context: &Context, path: &Path, options: &ChangeOptions) ->
     let (origin, size, root) = (head.checkpoint.origin.clone(), head.checkpoint.size, head.checkpoint.root);
     let size_before = head.first;
     let handed_over = Instant::now();
-    let checkpoint = head.checkpoint.clone();
     desk.submit(Submission { bodies: draft::distinct(draft.bodies()?), heads: vec![head], ..Submission::default() })?;
     let taken_after = handed_over.elapsed();
-    Outbox::open(context)?.forget(&checkpoint);
     let replica = desk.replica(context)?;
     let changes = draft.changes()?;
     let published = Published {
