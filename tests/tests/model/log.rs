@@ -1,12 +1,20 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::log::merkle::{Edge, Tree, leaf_hash, verify_consistency, verify_inclusion};
-use standfast_tests::vectors::{self, Report, digest, digests, list, number, same, text};
+use standfast_tests::vectors::{self, digest, digests, list, number, same, text};
 
 #[test]
 fn log() {
-    let Some(file) = vectors::model("log.json") else { return };
-    let mut report = Report::new("log.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "log.json");
     let log = Log::read(&file);
     for (size, root) in (0..).zip(&log.roots) {
         report.check(&format!("roots-{size}"), same("root", log.tree.root_at(size), Some(*root)));
