@@ -63,8 +63,11 @@ impl Log {
         same("proof", self.tree.inclusion(index, size).as_deref(), Some(proof))?;
         same("verified", verify_inclusion(self.leaf(index), index, size, self.root(size), proof), true)?;
         let elsewhere = (index + 1) % size;
+        if self.leaf(index) == self.leaf(elsewhere) {
+            return Ok(()); // some seeds make two neighbours that are equal: then it may stand in both places
+        }
         let verified = verify_inclusion(self.leaf(index), elsewhere, size, self.root(size), proof);
-        same("verified elsewhere", verified, size == 1)
+        same("verified elsewhere", verified, false)
     }
 
     fn consistency(&self, old: u64, new: u64, proof: &[Digest]) -> Result<(), String> {
