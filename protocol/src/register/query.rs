@@ -315,3 +315,27 @@ fn floor(bodies: &Bodies, query: &StatusQuery<'_>, key: &RecordKey, recovery: Re
         Holds::Yes | Holds::No => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::body::Record;
+    use super::*;
+
+    #[test]
+    fn a_list_after_one_whose_body_is_missing_grants_nothing() {
+        let uri = "https://a.example/1";
+        let list = |length| Record::new(StatusList::new(uri, "revocation", 1, length).expect("a list").encode());
+        let (longer, shorter) = (Arc::new(list(24)), Arc::new(list(16)));
+        let query = StatusQuery { list: uri, index: 3, purpose: "revocation", rejects: &[1] };
+        let read = |bodies: &Bodies| {
+            let mut reader = index_reader(bodies, &query);
+            [&longer, &shorter].map(|record| reader(Some(&record.digest())))
+        };
+        let both: Bodies = [longer.clone(), shorter.clone()].into_iter().collect();
+        assert_eq!(read(&both), [Version::yes(0), Version::unknown(Reason::ListShrunk)]);
+        let one: Bodies = [shorter.clone()].into_iter().collect();
+        assert_eq!(read(&one), [Version::unknown(Reason::BodyMissing), Version::unknown(Reason::BodyMissing)]);
+    }
+}
