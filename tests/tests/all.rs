@@ -4,10 +4,11 @@ mod agency;
 mod command_line;
 mod interop;
 mod model {
-    //! The vectors of the reference model, one test for each file.
+    //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
     mod entries;
     mod forks;
+    mod fresh;
     mod freshness;
     mod log;
     mod notes;
