@@ -2,6 +2,7 @@
 
 mod agency;
 mod command_line;
+mod demo;
 mod interop;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
