@@ -177,9 +177,22 @@ impl Replica {
     }
 
     /// Puts a register in place of the one held. True when a register came to be bound or unbound by it.
-    pub fn install(&mut self, register: Register) -> bool {
+    ///
+    /// It may have been made before a charter or a binding changed: it is judged by the witnesses and keys of now.
+    pub fn install(&mut self, mut register: Register) -> bool {
+        if !Arc::ptr_eq(register.witnessing(), &self.witnessing) {
+            register.set_witnessing(self.witnessing.clone());
+        }
+        if let Some(bound) = self.bound.get(register.origin())
+            && register.keys() != bound.keys
+        {
+            register.bind(&bound.keys);
+        }
+        let reach = |r: &Register| (r.size_witnessed(), r.size_newest(), r.root_at(r.size_newest()));
+        let same = self.registers.get(register.origin()).is_some_and(|held| reach(held) == reach(&register));
         self.registers.insert(register.origin().to_owned(), Arc::new(register));
-        self.rebind()
+        // Edges are those at W and after it: where neither moved, there are no others.
+        !same && self.rebind()
     }
 
     /// Returns the bodies held.

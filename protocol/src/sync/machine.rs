@@ -540,11 +540,15 @@ impl Machine {
             }
             Parked::Charter { charter, source } => {
                 let version = charter.charter().version();
-                self.replica.push_charter(charter);
-                self.outputs.push(Output::Notice(Notice::Charter { version }));
-                self.outputs.push(Output::Changed);
-                self.peers.ask_everybody();
-                self.part_done(&source, Ok(true));
+                // Several peers may have sent it, each before the first was durable.
+                let follows = self.replica.charter().version().checked_add(1) == Some(version);
+                if follows {
+                    self.replica.push_charter(charter);
+                    self.outputs.push(Output::Notice(Notice::Charter { version }));
+                    self.outputs.push(Output::Changed);
+                    self.peers.ask_everybody();
+                }
+                self.part_done(&source, Ok(follows));
             }
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
