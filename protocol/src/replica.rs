@@ -272,15 +272,22 @@ impl Replica {
         self.frontier().root(prefix)
     }
 
-    fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
+    pub(crate) fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
         let register = self.registers.get(origin)?;
         let published = self.timestamps.get(origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
+        // A frozen register reaches as far as the head that froze it, so that others come to see that head.
+        let (newest, root) = match register.frozen() {
+            Some(frozen) => (frozen.head.checkpoint().size, frozen.head.checkpoint().root),
+            None => (register.size_newest(), register.root_at(register.size_newest())?),
+        };
         Some(FrontierLeaf {
             origin: origin.to_owned(),
-            newest: register.size_newest(),
-            root: register.root_at(register.size_newest())?,
+            newest,
+            root,
             witnessed: register.size_witnessed(),
             fork: register.fork_proof().map(|proof| proof.digest()),
+            other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
+            other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,
         })
     }

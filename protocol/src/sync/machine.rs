@@ -390,6 +390,7 @@ impl Machine {
             cosignatures.extend(early.iter().filter(|c| c.checkpoint() == head.checkpoint()).cloned());
         }
         let sizes = (head.checkpoint().size, first);
+        let root = head.checkpoint().root;
         let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
         let admission = register.admit(head, cosignatures, first, &entries);
         let changed = fingerprint(&register) != fingerprint(&before);
@@ -403,6 +404,10 @@ impl Machine {
                     _ => self.peers.want_entries_from(&peer, &origin, 0),
                 }
             }
+        }
+        if let Admission::ThirdBranch | Admission::RegisterFrozen | Admission::UpgradeNeeded { .. } = &admission {
+            // The entries are those under the head, so whoever has them sends the same again.
+            self.peers.refused.insert(origin.clone(), root);
         }
         if let Admission::Frozen(_) = &admission {
             self.outputs.push(Output::Notice(Notice::Frozen { origin: origin.clone(), size: register.size_newest() }));

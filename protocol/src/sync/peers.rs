@@ -49,6 +49,8 @@ pub(super) struct Peers {
     states: BTreeMap<Peer, PeerState>,
     entries: BTreeMap<String, EntriesSoFar>,
     bodies: BTreeMap<Digest, BodySoFar>,
+    /// Of a register, the root of a head whose entries all came and can never be taken: a third branch, a later version.
+    pub(super) refused: BTreeMap<String, Digest>,
     next_exchange_ms: u64,
     /// Rotates, so that a body that one peer does not hold is asked of another.
     turn: usize,
@@ -61,6 +63,7 @@ impl Peers {
             states: BTreeMap::new(),
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            refused: BTreeMap::new(),
             next_exchange_ms: 0,
             turn: 0,
         }
@@ -210,8 +213,8 @@ impl Machine {
             (Request::View { .. }, Response::View(view)) => self.check_statement(StatementMessage::View(view), peer),
             (Request::Fork { origin }, Response::Fork { proof, other }) => {
                 self.check_fork(ForkMessage { origin, proof }, peer);
-                if let Some(head) = other {
-                    self.check_head(*head, peer);
+                for head in other {
+                    self.check_head(head, peer);
                 }
             }
             (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
@@ -257,7 +260,9 @@ impl Machine {
             return;
         }
         let held = self.replica().register(&leaf.origin).cloned();
-        let newest = held.as_ref().map_or(0, |r| r.size_newest());
+        let size = held.as_ref().map_or(0, |r| r.size_newest());
+        // Of a frozen register, as far as the head that froze it.
+        let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
@@ -268,13 +273,22 @@ impl Machine {
         };
         let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
         let other_root = held.as_deref().is_some_and(|r| differs(r) && !is_other_branch(r));
-        if leaf.fork.is_some() && !held.as_ref().is_some_and(|r| r.is_forked()) {
+        let ours = self.replica().frontier_leaf(&leaf.origin);
+        // The peer's other branch, unless it is our main one: then it has nothing that its main one does not tell.
+        let other_is_new = !held.as_deref().is_some_and(is_other_branch)
+            && ours.is_none_or(|ours| {
+                leaf.other > ours.other || leaf.other_witnessed > ours.other_witnessed || ours.fork.is_none()
+            });
+        if leaf.fork.is_some() && other_is_new {
             self.peers.want(peer, Request::Fork { origin: leaf.origin.clone() });
+        }
+        if self.peers.refused.get(&leaf.origin) == Some(&leaf.root) {
+            return;
         }
         if other_root {
             self.peers.want_entries_from(peer, &leaf.origin, 0);
         } else if leaf.newest > newest || leaf.witnessed > witnessed || leaf.published > published {
-            let first = newest.min(leaf.newest);
+            let first = size.min(leaf.newest);
             self.peers.want_entries_from(peer, &leaf.origin, first);
         }
     }
