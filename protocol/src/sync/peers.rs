@@ -4,6 +4,7 @@
 //! another that is connected.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use crate::status::delta::Delta;
 
 #[derive(Default)]
 struct PeerState {
+    /// Places of its frontier asked for since the last exchange began.
+    descents: usize,
     waiting: VecDeque<Request>,
     under_way: BTreeMap<u64, Request>,
 }
@@ -52,6 +55,8 @@ pub(super) struct Peers {
     /// Of a register, the root of a head whose entries all came and can never be taken: a third branch, a later version.
     pub(super) refused: BTreeMap<String, Digest>,
     next_exchange_ms: u64,
+    /// The body that was asked for last.
+    last_body: Digest,
     /// Rotates, so that a body that one peer does not hold is asked of another.
     turn: usize,
 }
@@ -65,6 +70,7 @@ impl Peers {
             bodies: BTreeMap::new(),
             refused: BTreeMap::new(),
             next_exchange_ms: 0,
+            last_body: Digest([0; 32]),
             turn: 0,
         }
     }
@@ -72,7 +78,7 @@ impl Peers {
     pub(super) fn connected(&mut self, peer: &Peer) {
         let state = self.states.entry(peer.clone()).or_default();
         // The root is filled in when the request is sent: by then it may have changed.
-        push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+        push_exchange(state);
     }
 
     pub(super) fn disconnected(&mut self, peer: &Peer) {
@@ -92,7 +98,7 @@ impl Peers {
             let count = self.states.len().max(1) as u64;
             let chosen = usize::try_from(entropy % count).unwrap_or(0);
             if let Some(state) = self.states.values_mut().nth(chosen) {
-                push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+                push_exchange(state);
             }
         }
     }
@@ -100,8 +106,25 @@ impl Peers {
     /// Compares frontiers with everybody, at once.
     pub(super) fn ask_everybody(&mut self) {
         for state in self.states.values_mut() {
-            push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+            push_exchange(state);
         }
+    }
+
+    /// Asks for a place below the root of a peer's frontier; one that never ends is left alone until the next exchange.
+    fn want_place(&mut self, peer: &Peer, place: Prefix) {
+        if let Some(state) = self.states.get_mut(peer)
+            && state.descents < limits::FRONTIER_DESCENTS_MAX
+        {
+            state.descents += 1;
+            push(state, Request::Frontier { prefix: place, root: Digest::OF_NOTHING });
+        }
+    }
+
+    /// True while bodies are asked for.
+    pub(super) fn waits_for_bodies(&self) -> bool {
+        let is_body = |request: &Request| matches!(request, Request::Body { .. });
+        let asks = |state: &PeerState| state.waiting.iter().chain(state.under_way.values()).any(is_body);
+        self.states.values().any(asks)
     }
 
     pub(super) fn want(&mut self, peer: &Peer, request: Request) {
@@ -126,7 +149,11 @@ impl Peers {
     pub(super) fn want_bodies(&mut self, peer: Option<&Peer>, missing: &BTreeSet<Digest>, replica: &Replica) {
         let peers: Vec<Peer> = self.states.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
-        for (i, digest) in missing.iter().take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
+        // Not always from the least on: bodies that nobody holds would leave no turn to those that somebody does.
+        let from = self.last_body;
+        let later = missing.range((Excluded(from), Unbounded)).chain(missing.range(..=from));
+        for (i, digest) in later.take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
+            self.last_body = *digest;
             let asked = |state: &PeerState| {
                 let of = |r: &Request| matches!(r, Request::Body { digest: d, .. } if d == digest);
                 state.waiting.iter().any(of) || state.under_way.values().any(of)
@@ -174,6 +201,12 @@ impl Peers {
             Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => {}
         }
     }
+}
+
+/// Begins an exchange of frontiers. The root is filled in when the request is sent.
+fn push_exchange(state: &mut PeerState) {
+    state.descents = 0;
+    push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
 }
 
 fn push(state: &mut PeerState, request: Request) {
@@ -247,7 +280,7 @@ impl Machine {
                 for (nibble, root) in (0u8..16).zip(roots) {
                     let place = prefix.child(nibble);
                     if frontier.root(&place) != root {
-                        self.peers.want(peer, Request::Frontier { prefix: place, root: Digest::OF_NOTHING });
+                        self.peers.want_place(peer, place);
                     }
                 }
             }
@@ -294,7 +327,12 @@ impl Machine {
     }
 
     fn entries_came(&mut self, peer: &Peer, origin: &str, first: u64, mut newest: HeadMessage, size: usize) {
-        if newest.checkpoint.origin != origin {
+        // From where it was asked for: one that answers from elsewhere would be asked again without end.
+        if newest.checkpoint.origin != origin || newest.first != first.min(newest.checkpoint.size) {
+            return;
+        }
+        if self.peers.entries.get(origin).is_some_and(|so_far| so_far.peer != *peer) {
+            // What one peer has begun another does not spoil.
             return;
         }
         let so_far = self.peers.entries.remove(origin).unwrap_or_else(|| EntriesSoFar {
@@ -311,12 +349,15 @@ impl Machine {
             return;
         }
         let carried = newest.entries.iter().map(Bytes::len).sum::<usize>();
-        let progress = !newest.entries.is_empty();
+        // Whoever is asked fills its steps: one that drips keeps others from being asked.
+        let progress = carried > limits::STEP_SIZE_MAX / 2 || newest.entries.len() == limits::MESSAGE_ENTRIES_MAX;
         entries.append(&mut newest.entries);
         let end = from.saturating_add(entries.len() as u64);
         let total = had.saturating_add(carried);
         let bytes = responses.saturating_add(size);
-        if end < newest.checkpoint.size && progress && total <= limits::CATCH_UP_SIZE_MAX {
+        let held: usize = self.peers.entries.values().map(|so_far| so_far.size).sum();
+        let room = held.saturating_add(total) <= limits::CATCH_UPS_SIZE_MAX;
+        if end < newest.checkpoint.size && progress && room && total <= limits::CATCH_UP_SIZE_MAX {
             let so_far = EntriesSoFar { peer: peer.clone(), first: from, entries, size: total, responses: bytes };
             self.peers.entries.insert(origin.to_owned(), so_far);
             self.peers.want(peer, Request::Entries { origin: origin.to_owned(), first: end });
@@ -353,7 +394,7 @@ impl Machine {
         so_far.bytes.extend_from_slice(piece);
         let came = so_far.bytes.len() as u64;
         let request = |offset, base| Request::Body { digest, offset, base };
-        if !fits || came > total || (piece.is_empty() && came < total) {
+        if !fits || came > total || (piece.len() < limits::STEP_SIZE_MAX && came < total) {
             return;
         }
         if came < total {
