@@ -36,8 +36,6 @@ pub mod envelope;
 mod records;
 mod status;
 mod submit;
-#[cfg(test)]
-mod tests;
 mod verify;
 
 pub use status::status_document;

@@ -48,6 +48,9 @@ const NETWORK_AGAIN_S: (u64, u64) = (1, 60);
 pub(crate) enum Command {
     Submit(Submission, oneshot::Sender<Result<usize, SubmitError>>),
     Stop,
+    /// Ends the network task, as a panic in it would.
+    #[cfg(test)]
+    EndNetwork,
 }
 
 /// A peer that is connected.
@@ -169,6 +172,12 @@ impl Driver {
                 command = self.commands.recv() => match command {
                     Some(Command::Submit(submission, reply)) => self.submit(submission, reply).await,
                     Some(Command::Stop) | None => break,
+                    #[cfg(test)]
+                    Some(Command::EndNetwork) => {
+                        if let Net::Up(network, _) = &self.net {
+                            network.shutdown().await;
+                        }
+                    }
                 },
                 report = self.reports.recv() => match report {
                     Some(report) => self.reported(report).await,

@@ -36,6 +36,9 @@ use crate::replay::{self, Replayed, now_ms};
 use crate::store::spawn_writer;
 use crate::telemetry::{Reporter, Telling};
 
+#[cfg(test)]
+mod tests;
+
 /// Commands that wait for the driver.
 const COMMANDS_MAX: usize = 64;
 /// Reports of the writer that wait for the driver.

@@ -253,6 +253,35 @@ impl Reporter {
     }
 }
 
+/// Why logging did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A filter that is none.
+    #[error("expected a filter such as info or standfast_node=debug, came {filter:?}")]
+    Filter {
+        /// What came.
+        filter: String,
+        /// Why it is none.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Logging has been set up before.
+    #[error("logging has been set up before")]
+    Twice,
+}
+
+/// Writes logs of this process to stderr, as lines or as an object a line. `filter` is in the syntax of `tracing`'s filters.
+pub fn log_to_stderr(filter: &str, style: Style) -> Result<(), LogError> {
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
+    let parsed = parsed.map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    let logger = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(io::stderr);
+    let started = match style {
+        Style::Json => logger.json().try_init(),
+        Style::Terminal | Style::Lines => logger.with_ansi(false).try_init(),
+    };
+    started.map_err(|_| LogError::Twice)
+}
+
 /// The host of an origin, `transport.gov.example` of `transport.gov.example/register/8d3f…`.
 fn host(origin: &str) -> &str {
     origin.split('/').next().unwrap_or(origin)

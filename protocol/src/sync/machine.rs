@@ -689,7 +689,8 @@ impl Machine {
         }
         self.want_bodies(None);
         self.peers.ticked(self.now_ms, entropy);
-        if entropy.is_multiple_of(64) {
+        // A submission's bodies come before the heads that need them.
+        if entropy.is_multiple_of(64) && self.submissions.is_empty() {
             self.replica.drop_unneeded_bodies();
         }
     }
@@ -751,6 +752,9 @@ impl Machine {
             .map(|body| Arc::new(Record::new(body)))
             .filter(|record| !self.replica.bodies().contains(&record.digest()))
             .collect();
+        if bodies.is_empty() {
+            return self.part_done(&source, Ok(false));
+        }
         let frames = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
         self.park(None, frames, Parked::Bodies { bodies, source });
     }
