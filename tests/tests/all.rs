@@ -1,5 +1,6 @@
 //! All tests of this package, in one binary: it is linked once.
 
+mod cluster;
 mod command_line;
 mod interop;
 mod model {
