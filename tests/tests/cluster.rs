@@ -16,7 +16,6 @@ use standfast_node::network::{Network, NetworkConfig, NetworkEvent, NetworkHandl
 use standfast_protocol::key::SecretKey;
 use standfast_protocol::log::note;
 use standfast_protocol::sync::Submission;
-use standfast_protocol::sync::message::HeadMessage;
 use standfast_tests::cluster::{
     self, Federation, Node, Publisher, ended, http, licence, register_in, revoked, submission,
 };
@@ -456,11 +455,13 @@ fn a_bad_signature_costs_its_sender_and_nobody_else() {
     attacker.gossip(Topic::Heads, &unknown);
     // A head of a known register, signed in the name of its key by another one.
     let key = federation.transport.keys[0].clone();
-    let prepared = federation.transport.prepare(&[revoked(&[1, 2, 3])]);
-    let mut line = note::sign(&prepared.text(), &key, &SecretKey::from_seed(&[66; 32]));
-    line.id = note::sign(&prepared.text(), &key, &federation.transport.secret).id;
-    let forged = HeadMessage { ..submission(&prepared, &line, Vec::new()).heads[0].clone() };
-    attacker.gossip(Topic::Heads, &forged.encode());
+    let forged = |index: u64| {
+        let prepared = federation.transport.prepare(&[revoked(&[index])]);
+        let mut line = note::sign(&prepared.text(), &key, &SecretKey::from_seed(&[66; 32]));
+        line.id = note::sign(&prepared.text(), &key, &federation.transport.secret).id;
+        submission(&prepared, &line, Vec::new()).heads[0].encode()
+    };
+    attacker.gossip(Topic::Heads, &forged(0));
     for node in nodes {
         let told = node.line("refused", |line| line["peer"] == name.as_str());
         assert!(told["reason"].as_str().expect("a reason").contains("authenticate"), "{told}");
@@ -472,6 +473,14 @@ fn a_bad_signature_costs_its_sender_and_nobody_else() {
             assert_eq!(refusals(node, &other.peer()), 0, "nobody passed it on: {:?}", node.lines());
         }
     }
+    // The fourth makes all of them deaf to it; a fifth may already have been heard by then.
+    for index in 1..4 {
+        attacker.gossip(Topic::Heads, &forged(index));
+        for node in nodes {
+            node.wait("a refusal", || (refusals(node, &name) > index as usize).then_some(()));
+        }
+    }
+    (4..12).for_each(|index| attacker.gossip(Topic::Heads, &forged(index)));
     // Requests that are none: refused, and the next one is answered.
     let requests: [&[u8]; 3] = [b"", b"garbage", &[0xff; 60_000]];
     for data in requests {
@@ -483,6 +492,7 @@ fn a_bad_signature_costs_its_sender_and_nobody_else() {
         root: standfast_protocol::digest::Digest::OF_NOTHING,
     };
     attacker.request(nodes[0], &frontier.encode()).expect("an honest answer");
+    nodes.iter().for_each(|node| { eprintln!("REF {}", refusals(node, &name)); assert!((4..=5).contains(&refusals(node, &name)), "{:?}", node.lines()) });
     // The others are as they were, and speak to each other.
     assert_eq!(before, nodes.map(since));
     publisher.publish(&federation.transport.put(vec![revoked(&[7])]));
@@ -557,22 +567,26 @@ fn garbage_and_oversized_messages_are_refused_without_harm() {
     };
     assert_eq!(announced("/v1/verify", 5 << 20), "HTTP/1.1 413");
     assert_eq!(announced("/v1/submit", 1 << 40), "HTTP/1.1 413");
-    // Without an announced length: many at once, each as much as it likes.
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                let mut stream = TcpStream::connect(api).expect("a connection");
-                let head = format!(
-                    "POST /v1/submit HTTP/1.1\r\nHost: {api}\r\nX-Standfast: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
-                );
-                let mut sent = stream.write_all(head.as_bytes());
-                for _ in 0..16 {
-                    sent = sent.and_then(|()| write!(stream, "{:x}\r\n", noise.len()));
-                    sent = sent.and_then(|()| stream.write_all(&noise)).and_then(|()| stream.write_all(b"\r\n"));
-                }
-            });
-        }
+    // Without an announced length: many at once, each as much as it likes, and none comes to an end.
+    let submissions: Vec<TcpStream> = std::thread::scope(|scope| {
+        let endless = || {
+            let mut stream = TcpStream::connect(api).expect("a connection");
+            let head = format!(
+                "POST /v1/submit HTTP/1.1\r\nHost: {api}\r\nX-Standfast: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let mut sent = stream.write_all(head.as_bytes());
+            for _ in 0..16 {
+                sent = sent.and_then(|()| write!(stream, "{:x}\r\n", noise.len()));
+                sent = sent.and_then(|()| stream.write_all(&noise)).and_then(|()| stream.write_all(b"\r\n"));
+            }
+            stream
+        };
+        let writers: Vec<_> = (0..12).map(|_| scope.spawn(endless)).collect();
+        writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
     });
+    let most = witness.memory_most();
+    assert!(most <= before + (96 << 20), "{} KiB before, {} KiB at most", before >> 10, most >> 10);
+    drop(submissions);
     let mut slow = TcpStream::connect(api).expect("a connection");
     slow.write_all(b"POST /v1/submit HTTP/1.1\r\nHost: localhost\r\n").expect("half a request");
 
