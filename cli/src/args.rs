@@ -107,9 +107,15 @@ pub enum Command {
     /// The whole reasoning on a credential, or what a code means and what to do
     #[command(after_help = officer::EXPLAIN_EXAMPLES)]
     Explain(officer::Explain),
+    /// Until when verifying will work here, or what is missing
+    #[command(after_help = officer::READY_EXAMPLES)]
+    Ready(officer::Ready),
     /// All that verifying needs, in one file
     #[command(subcommand)]
     Bundle(officer::Bundle),
+    /// What a verifier demands
+    #[command(subcommand)]
+    Policy(officer::Policy),
     /// One key, one use
     #[command(subcommand)]
     Key(agency::Key),

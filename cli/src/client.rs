@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use standfast_node::file;
+use standfast_protocol::limits;
 
 use crate::error::{CliError, CliResult, Exit};
 
-/// Bytes in an answer of the node.
-const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes in an answer of the node: at most a bundle.
+const ANSWER_SIZE_MAX: u64 = limits::BUNDLE_SIZE_MAX as u64;
 /// A node on this machine answers in milliseconds; a cold one replays first.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -129,7 +130,9 @@ impl Client {
 
     /// Sends `body` to `path`.
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> CliResult<Answer> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", content_type);
+        // A page in a browser cannot send this header without asking first.
+        let request = self.agent.post(format!("{}{path}", self.base)).header("x-standfast", "1");
+        let request = request.header("content-type", content_type);
         self.answer(request.send(body))
     }
 

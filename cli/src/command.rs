@@ -1,11 +1,21 @@
 //! The commands, one file a noun, and what they share: settings, clock, keys, files, questions.
 
+pub mod bundle;
 pub mod charter;
 pub mod credential;
 pub mod did;
+pub mod explain;
+pub mod fork;
 pub mod key;
 pub mod node;
+pub mod policy;
+pub mod ready;
+pub mod record;
 pub mod register;
+pub mod status;
+pub mod status_list;
+pub mod trust;
+pub mod verify;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -48,26 +58,25 @@ pub fn run(command: Command, global: Global, output: Output) -> CliResult {
     }
     let context = Context::new(global, output, &options)?;
     match command {
+        Command::Verify(command) => verify::run(&context, command),
+        Command::Explain(command) => explain::run(&context, &command),
+        Command::Ready(command) => ready::run(&context, &command),
+        Command::Bundle(command) => bundle::run(&context, command),
+        Command::Policy(command) => policy::run(&context, command),
+        Command::Fork(command) => fork::run(&context, command),
+        Command::Status => status::run(&context),
         Command::Key(command) => key::run(&context, command),
         Command::Charter(command) => charter::run(&context, command),
         Command::Register(command) => register::run(&context, command),
+        Command::Record(command) => record::run(&context, command),
         Command::Did(command) => did::run(&context, command),
+        Command::Trust(command) => trust::run(&context, command),
+        Command::StatusList(command) => status_list::run(&context, command),
         Command::Credential(command) => credential::run(&context, command),
         Command::Node(crate::args::operator::Node::Config) => node::config(&context),
         Command::Node(crate::args::operator::Node::Run(_)) => node::run(&context),
-        other => Err(not_built(&first_word(&other))),
+        Command::Demo(arguments) => crate::demo::run(&context, arguments),
     }
-}
-
-/// A command that the grammar knows and this build does not have.
-fn not_built(words: &str) -> CliError {
-    CliError::new("not-built", Exit::Usage, format!("this build has no command {words} yet"))
-}
-
-/// Returns the name of a command's variant, in lower case.
-fn first_word(command: &impl std::fmt::Debug) -> String {
-    let name = format!("{command:?}");
-    name.split(['(', ' ', '{']).next().unwrap_or_default().to_lowercase()
 }
 
 impl Context {

@@ -1,11 +1,18 @@
-//! The command line of Standfast: grammar (`args`), screens (`output`), errors and exit codes (`error`), and the
-//! commands, one file a noun (`command`).
+//! The command line of Standfast: grammar (`args`), screens (`output`), errors and exit codes (`error`), what
+//! is held here (`held`), the one way in which a register changes (`change`), and the commands, one file a noun (`command`).
 
 pub mod args;
+pub mod change;
 pub mod client;
+pub mod codes;
 pub mod command;
+pub mod demo;
 pub mod error;
+pub mod held;
 pub mod output;
+pub mod policy_source;
+pub mod standing;
+pub mod trust_source;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::error::NodeError;
-use crate::network::{self, MessageId, NetworkEvent, NetworkHandle, Transport};
+use crate::network::{self, MessageId, NetworkEvent, NetworkHandle, PublishError, Transport};
 use crate::replay::{frames_of, now_ms, snapshot_bytes};
 use crate::store::disk::RealDisk;
 use crate::store::snapshot_file::SnapshotFile;
@@ -36,11 +36,15 @@ const JUDGED_MAX: usize = 2 * network::limits::GOSSIP_PENDING_MAX;
 /// Submissions under way at one time.
 const SUBMISSIONS_MAX: usize = 64;
 /// Time between two tellings of what changed to those who read it.
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+const PUBLISH_EVERY: Duration = Duration::from_millis(25);
 /// Time between two snapshot files (design §9).
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// Time that a stop gives to frames on their way to the disk.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Gossip that nobody heard, kept for another try.
+const UNHEARD_MAX: usize = 256;
+/// How long it is kept: connections take seconds to subscribe, and later ones compare frontiers anyway.
+const UNHEARD_FOR: Duration = Duration::from_secs(30);
 /// The first and the longest wait before a network that ended is started again.
 const NETWORK_AGAIN_S: (u64, u64) = (1, 60);
 
@@ -115,6 +119,7 @@ pub(crate) struct Driver {
     checks: JoinSet<CheckDone>,
     judged: BTreeMap<u64, (MessageId, PeerId)>,
     next_handle: u64,
+    unheard: VecDeque<(Instant, Topic, Bytes)>,
     submissions: HashMap<u64, oneshot::Sender<Result<usize, SubmitError>>>,
     peers: BTreeMap<Peer, ConnectedPeer>,
     changed: bool,
@@ -147,6 +152,7 @@ impl Driver {
             checks: JoinSet::new(),
             judged: BTreeMap::new(),
             next_handle: 0,
+            unheard: VecDeque::new(),
             submissions: HashMap::new(),
             peers: BTreeMap::new(),
             changed: false,
@@ -245,6 +251,7 @@ impl Driver {
         // Without randomness there is no jitter, which is no reason to stop.
         let entropy = getrandom::u64().unwrap_or_else(|_| now_ms());
         self.handle(Event::Tick { entropy }).await;
+        self.gossip_again().await;
     }
 
     async fn heard(&mut self, event: NetworkEvent) {
@@ -356,7 +363,7 @@ impl Driver {
     /// Returns a ticket whose frames cannot even be queued.
     async fn carry_out_one(&mut self, output: Output) -> Option<(u64, String)> {
         match output {
-            Output::Publish(topic, data) => self.gossip(topic, data).await,
+            Output::Publish(topic, data) => self.gossip(Instant::now(), topic, data).await,
             Output::Judge(gossip, verdict) => {
                 if let (Some((id, from)), Net::Up(network, _)) = (self.judged.remove(&gossip.message), &self.net) {
                     // An error says that the network ended, which its events say too.
@@ -402,11 +409,28 @@ impl Driver {
         None
     }
 
-    async fn gossip(&self, topic: Topic, data: Bytes) {
+    async fn gossip(&mut self, since: Instant, topic: Topic, data: Bytes) {
         let Net::Up(network, _) = &self.net else { return };
-        // Without listeners nothing is lost: each new connection compares frontiers.
-        if let Err(error) = network.publish(topic_out(topic), data).await {
-            tracing::debug!(?topic, %error, "not gossiped");
+        match network.publish(topic_out(topic), data.clone()).await {
+            Ok(_) | Err(PublishError::Duplicate) => {}
+            // A peer that has just connected compared frontiers before this, and has not subscribed yet.
+            Err(PublishError::NoPeers | PublishError::QueuesFull) => {
+                self.unheard.push_back((since, topic, data));
+                if self.unheard.len() > UNHEARD_MAX {
+                    self.unheard.pop_front();
+                }
+            }
+            Err(error @ (PublishError::TooLarge | PublishError::Internal | PublishError::Closed(_))) => {
+                tracing::warn!(?topic, %error, "not gossiped");
+            }
+        }
+    }
+
+    async fn gossip_again(&mut self) {
+        for (since, topic, data) in std::mem::take(&mut self.unheard) {
+            if since.elapsed() < UNHEARD_FOR {
+                self.gossip(since, topic, data).await;
+            }
         }
     }
 

@@ -1,15 +1,15 @@
 //! The Standfast node: keys, journal, network, witness and local API.
 
-mod driver;
-mod replay;
 pub mod api;
 pub mod config;
+mod driver;
 pub mod error;
 pub mod file;
 pub mod keystore;
 pub mod ledger;
 pub mod local;
 pub mod network;
+mod replay;
 pub mod run;
 pub mod store;
 pub mod telemetry;

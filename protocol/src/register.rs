@@ -1,8 +1,8 @@
 //! Registers: an authority's records, and the append-only log of their changes.
 
-mod branch;
 pub mod admission;
 pub mod body;
+mod branch;
 pub mod draft;
 pub mod entry;
 pub mod fact;

@@ -6,7 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use standfast_node::keystore::KeyUse;
 
 use super::change::{Change, TrustChange};
-use super::value::{RegisterAt, When};
+use super::value::{RegisterAt, Span, When};
 
 /// A use that a person may give a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,18 +146,18 @@ Examples:
         #[arg(long, value_name = "KEY")]
         key: String,
     },
-    /// Hand a signed draft over, and keep trying
+    /// Hand a signed draft over
     #[command(after_help = "\
 Examples:
   standfast register publish draft
-  standfast register publish draft --json
-  standfast register publish draft --override-fence lost-the-marker")]
+  standfast register publish draft --wait
+  standfast register publish draft --json")]
     Publish {
         /// The signed draft
         draft: PathBuf,
-        /// Goes past the write fence; the reason is recorded
-        #[arg(long, value_name = "REASON")]
-        override_fence: Option<String>,
+        /// Waits until a quorum of witnesses has signed [default: 60s]
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+        wait: Option<Span>,
     },
 }
 
@@ -272,6 +272,21 @@ Examples:
         /// A DID that was created here, or a document
         #[arg(value_name = "DID|FILE")]
         subject: String,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Replace a DID document that is published
+    #[command(after_help = "\
+Examples:
+  standfast did update did:web:transport.gov.example did.json --wait
+  standfast did update did:web:transport.gov.example did.json --dry-run
+  standfast did update did:web:transport.gov.example - < did.json")]
+    Update {
+        /// The DID
+        did: String,
+        /// The new document, or - for stdin
+        file: PathBuf,
         /// How to change the register.
         #[command(flatten)]
         change: Change,
@@ -491,6 +506,34 @@ Examples:
   standfast credential revoke https://a.example/status/1#77204
   standfast credential revoke - --confirm-broad 131072 < all.txt")]
     Revoke {
+        /// Credentials, URI#INDEX, or - for lines of either
+        #[arg(value_name = "WHAT", required = true)]
+        what: Vec<String>,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Suspend credentials for a time, in a list for suspensions
+    #[command(after_help = "\
+Examples:
+  standfast credential suspend ada.jwt --urgent --wait
+  standfast credential suspend https://a.example/status/2#77204
+  standfast credential suspend - --confirm-broad 131072 < all.txt")]
+    Suspend {
+        /// Credentials, URI#INDEX, or - for lines of either
+        #[arg(value_name = "WHAT", required = true)]
+        what: Vec<String>,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// End a suspension
+    #[command(after_help = "\
+Examples:
+  standfast credential reinstate ada.jwt --wait
+  standfast credential reinstate https://a.example/status/2#77204
+  standfast credential reinstate - < all.txt")]
+    Reinstate {
         /// Credentials, URI#INDEX, or - for lines of either
         #[arg(value_name = "WHAT", required = true)]
         what: Vec<String>,

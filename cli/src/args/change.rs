@@ -11,7 +11,7 @@ pub struct ChangeOptions {
     /// Gathers the change in a file and signs nothing
     #[arg(long, value_name = "FILE")]
     pub draft: Option<PathBuf>,
-    /// Publishes now instead of with the next batch
+    /// A withdrawal that cannot wait: says at once how far it went
     #[arg(long)]
     pub urgent: bool,
     /// Waits until a quorum of witnesses has signed [default: 60s]
@@ -23,9 +23,6 @@ pub struct ChangeOptions {
     /// Confirms a broad change by its exact size
     #[arg(long, value_name = "COUNT")]
     pub confirm_broad: Option<u64>,
-    /// Goes past the write fence; the reason is recorded
-    #[arg(long, value_name = "REASON")]
-    pub override_fence: Option<String>,
     /// Answers every question with yes
     #[arg(long)]
     pub yes: bool,

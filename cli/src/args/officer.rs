@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::value::When;
+use super::value::Span;
 
 pub(super) const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -17,6 +17,12 @@ Examples:
   standfast explain licence.jwt
   standfast explain stale-witnessed
   standfast explain licence.jwt --json";
+
+pub(super) const READY_EXAMPLES: &str = "\
+Examples:
+  standfast ready
+  standfast ready --for 12h
+  standfast ready --policy strict";
 
 /// `verify`.
 #[derive(Debug, Clone, Args)]
@@ -33,9 +39,37 @@ pub struct Verify {
     /// Each verdict as JSON on a line, then the summary
     #[arg(long)]
     pub ndjson: bool,
-    /// Judges validity at another time than now
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub at: Option<When>,
+}
+
+/// `ready`.
+#[derive(Debug, Clone, Args)]
+pub struct Ready {
+    /// For so long from now: 24h, 7d
+    #[arg(long = "for", value_name = "DURATION")]
+    pub span: Option<Span>,
+}
+
+/// `policy`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Policy {
+    /// The built-in ones, and their limits
+    #[command(after_help = "\
+Examples:
+  standfast policy list
+  standfast policy list --json
+  standfast policy list --policy strict")]
+    List,
+    /// One as TOML, to edit
+    #[command(after_help = "\
+Examples:
+  standfast policy show standard
+  standfast policy show strict --json
+  standfast policy show border.toml")]
+    Show {
+        /// A built-in name, or a file
+        #[arg(value_name = "NAME|FILE")]
+        policy: String,
+    },
 }
 
 /// `explain`.

@@ -1,15 +1,16 @@
 //! `charter`: the network's root of trust, as a file that travels from holder to holder of a root key.
 //!
 //! A charter's file is its note; one that nobody has signed yet is the note without signature lines: the text and the
-//! blank line. The charter held is `<data-dir>/charter.note`.
+//! blank line. The charter held is the newest of the data directory's snapshot.
 
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use standfast_node::file;
 use standfast_node::keystore::KeyUse;
+use standfast_node::local::LocalNode;
 use standfast_protocol::charter::{Charter, CharterError, Plan, Signatures, SignedCharter, Tally};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
@@ -18,6 +19,7 @@ use standfast_protocol::time::Time;
 
 use super::Context;
 use crate::args::governance::Charter as Verb;
+use crate::change;
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Sign, words as shown};
 
@@ -104,7 +106,7 @@ fn show(context: &Context, path: Option<&Path>, plan: bool) -> CliResult {
     let read = match path {
         Some(path) => read_charter(context, path)?,
         None => {
-            let held = held(context)?.ok_or_else(none_held)?;
+            let held = held(context)?.ok_or_else(crate::held::nothing_held)?;
             Read { charter: held.charter().clone(), note: held.note().clone() }
         }
     };
@@ -210,18 +212,16 @@ fn publish(context: &Context, path: &Path, yes: bool) -> CliResult {
         context.confirm(yes, &question)?;
     }
     let bytes = signed.note().to_string().into_bytes();
-    let sent = match context.client()? {
-        Some(client) => Some(client.post("/charter", "text/plain; charset=utf-8", &bytes)?.json::<Sent>()?.peers),
-        None => None,
+    let sent = match held {
+        Some(_) => change::submit_charter(context, bytes)?,
+        None => {
+            let dir = context.make_data_dir()?;
+            let node = LocalNode::init(&dir, &bytes).map_err(|e| change::node_error(&e))?;
+            node.close().map_err(|e| change::node_error(&e))?;
+            None
+        }
     };
-    let target = held_path(context)?;
-    file::replace(&target, &bytes, file::PUBLIC).map_err(|e| CliError::file(&target, &e))?;
     admitted(context, &charter, sent)
-}
-
-#[derive(serde::Deserialize)]
-struct Sent {
-    peers: u64,
 }
 
 #[derive(Serialize)]
@@ -250,24 +250,10 @@ fn admitted(context: &Context, charter: &Charter, peers: Option<u64>) -> CliResu
     Ok(Exit::Done)
 }
 
-/// Returns the charter that this data directory holds. It was authenticated when it was admitted; its own roots are
-/// checked again, for a file may be damaged.
+/// Returns the charter that this data directory holds.
 pub fn held(context: &Context) -> CliResult<Option<SignedCharter>> {
-    let path = context.config.data_dir.join(HELD);
-    let bytes = match file::read(&path, limits::NOTE_SIZE_MAX as u64) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(CliError::file(&path, &e)),
-    };
-    let note = Note::parse(&bytes).map_err(|e| refused(&path, &e.into()))?;
-    SignedCharter::authenticate_pinned(note).map(Some).map_err(|e| refused(&path, &e))
-}
-
-/// The name of the charter held, in the data directory.
-pub const HELD: &str = "charter.note";
-
-fn held_path(context: &Context) -> CliResult<PathBuf> {
-    Ok(context.make_data_dir()?.join(HELD))
+    let held = crate::held::own(context)?;
+    Ok(held.and_then(|replica| replica.charters().last().map(|charter| SignedCharter::clone(charter))))
 }
 
 /// The version before: what `--after` names, else the one held.
@@ -342,11 +328,6 @@ fn document<'a>(
         changes: if previous.is_some() { words::changes(previous, charter) } else { Vec::new() },
         charter: document,
     }
-}
-
-fn none_held() -> CliError {
-    CliError::new("charter-missing", Exit::Open, "no charter is held here")
-        .hint("ask who governs the network for its charter, then: standfast charter publish FILE")
 }
 
 /// Too few signatures are a refusal by a rule; a wrong form is malformed input.

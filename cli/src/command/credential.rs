@@ -2,6 +2,7 @@
 
 pub mod indices;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,22 +15,30 @@ use standfast_protocol::credential::{Credential, StatusEntry};
 use standfast_protocol::did;
 use standfast_protocol::key::PublicKey;
 use standfast_protocol::limits;
+use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
 
 use self::indices::IndexBook;
 use super::{Context, key_error};
 use crate::args::agency::{Credential as Verb, CredentialForm};
+use crate::args::change::Change;
+use crate::change::{self, Kind, RecordChange, View};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::words;
 
-/// Runs a verb of `credential` that needs no node.
+/// Bytes of lines on stdin: a million of `URI#INDEX`.
+const LINES_SIZE_MAX: u64 = 128 * 1024 * 1024;
+
+/// Runs a verb of `credential`.
 pub fn run(context: &Context, command: Verb) -> CliResult {
     match command {
         Verb::Issue { file, key, form, status, out, yes } => {
             issue(context, &Order { file: &file, key: &key, form, status: status.as_deref(), out: &out, yes })
         }
         Verb::Show { file } => show(context, &file),
-        other => Err(super::not_built(&format!("credential {}", super::first_word(&other)))),
+        Verb::Revoke { what, change } => set_status(context, Deed::Revoke, &what, &change),
+        Verb::Suspend { what, change } => set_status(context, Deed::Suspend, &what, &change),
+        Verb::Reinstate { what, change } => set_status(context, Deed::Reinstate, &what, &change),
     }
 }
 
@@ -205,12 +214,84 @@ pub fn read_credential(context: &Context, path: &Path) -> CliResult<Credential> 
     })
 }
 
+/// What is done to the status of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Revoke,
+    Suspend,
+    Reinstate,
+}
+
+impl Deed {
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Revoke => "revocation",
+            Self::Suspend | Self::Reinstate => "suspension",
+        }
+    }
+
+    fn value(self) -> u8 {
+        match self {
+            Self::Revoke | Self::Suspend => 1,
+            Self::Reinstate => 0,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Revoke | Self::Suspend => Kind::Withdrawal,
+            Self::Reinstate => Kind::Grant,
+        }
+    }
+}
+
+/// Sets the status of credentials: all of them in one change, one new body for each list.
+fn set_status(context: &Context, deed: Deed, what: &[String], change: &Change) -> CliResult {
+    let statuses = statuses_of(context, what, deed.purpose())?;
+    if statuses.is_empty() {
+        return Err(CliError::usage("no credential was given"));
+    }
+    change::run(context, change, deed.kind(), |view| {
+        let mut lists: BTreeMap<&str, Vec<(u64, u8)>> = BTreeMap::new();
+        for (uri, index) in &statuses {
+            lists.entry(uri).or_default().push((*index, deed.value()));
+        }
+        lists.into_iter().map(|(uri, values)| edited(view, deed, uri, &values)).collect()
+    })
+}
+
+fn edited(view: &View<'_>, deed: Deed, uri: &str, values: &[(u64, u8)]) -> CliResult<RecordChange> {
+    let key = super::status_list::key_of(uri)?;
+    let shown = words::clean(uri);
+    let name = crate::held::name(view.replica(), view.origin());
+    let body = view.body(&key)?.ok_or_else(|| {
+        CliError::new("status-missing", Exit::Refused, format!("{name} has no list {shown}"))
+            .hint("only the register that holds a list can change it: standfast status-list list")
+    })?;
+    let list = StatusList::parse(&body).map_err(|e| {
+        CliError::new("status-foreign", Exit::Refused, format!("list {shown} is signed elsewhere"))
+            .because(&e)
+            .hint("change it where it is signed, then publish it: standfast record publish")
+    })?;
+    if list.purpose() != deed.purpose() {
+        let fitting = match list.purpose() {
+            "revocation" => "standfast credential revoke; it is for good",
+            _ => "standfast credential suspend, or reinstate",
+        };
+        return Err(CliError::usage(format!("list {shown} is for {}", words::clean(list.purpose())))
+            .hint(format!("what fits: {fitting}")));
+    }
+    let beyond = |e| CliError::usage(format!("list {shown} cannot say this")).because(&e);
+    let new = list.edited(list.length(), values).map_err(beyond)?;
+    Ok(RecordChange::put(key, new.encode()))
+}
+
 /// Reads what is to be revoked: `URI#INDEX`, or a credential's file, or `-` for lines of either. Returns list and index.
 pub fn statuses_of(context: &Context, what: &[String], purpose: &str) -> CliResult<Vec<(String, u64)>> {
     let mut out = Vec::new();
     for word in what {
         if word == "-" {
-            let bytes = context.read(Path::new("-"), limits::BODY_SIZE_MAX as u64)?;
+            let bytes = context.read(Path::new("-"), LINES_SIZE_MAX)?;
             let text = String::from_utf8(bytes).map_err(|_| CliError::malformed("expected lines of UTF-8 on stdin"))?;
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 out.push(status_of(context, line, purpose)?);

@@ -2,26 +2,33 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use standfast_node::file;
 use standfast_node::keystore::KeyUse;
 use standfast_protocol::credential::jcs;
 use standfast_protocol::did::{DidDocument, is_did, web};
 use standfast_protocol::key::PublicKey;
 use standfast_protocol::limits;
+use standfast_protocol::register::record::RecordKey;
 
 use super::{Context, key_error};
 use crate::args::agency::{Did, DidMethod};
+use crate::args::change::Change;
+use crate::change::{self, Kind, RecordChange};
 use crate::error::{CliError, CliResult, Exit};
+use crate::held;
 use crate::output::words;
 
 /// Documents that were made here.
 const FOLDER: &str = "did";
 
-/// Runs a verb of `did` that needs no node.
+/// Runs a verb of `did`.
 pub fn run(context: &Context, command: Did) -> CliResult {
     match command {
         Did::Create { host, method: DidMethod::Web, key, out, yes } => create(context, &host, &key, out, yes),
-        other => Err(super::not_built(&format!("did {}", super::first_word(&other)))),
+        Did::Show { did } => show(context, &did),
+        Did::Publish { subject, change } => publish(context, &subject, &change),
+        Did::Update { did, file, change } => update(context, &did, &file, &change),
     }
 }
 
@@ -64,11 +71,137 @@ pub fn body_of(context: &Context, subject: &str) -> CliResult<(DidDocument, Vec<
         }
         read => read?,
     };
+    document_of(&path, &bytes)
+}
+
+/// Reads a document's file.
+fn read_document(context: &Context, path: &Path) -> CliResult<(DidDocument, Vec<u8>)> {
+    document_of(path, &context.read(path, limits::BODY_SIZE_MAX as u64)?)
+}
+
+fn document_of(path: &Path, bytes: &[u8]) -> CliResult<(DidDocument, Vec<u8>)> {
     let malformed =
         |e: &dyn std::error::Error| CliError::malformed(format!("{} is not a DID document", path.display())).because(e);
-    let document = DidDocument::parse(&bytes).map_err(|e| malformed(&e))?;
-    let json = standfast_protocol::credential::json::Json::parse(&bytes).map_err(|e| malformed(&e))?;
+    let document = DidDocument::parse(bytes).map_err(|e| malformed(&e))?;
+    let json = standfast_protocol::credential::json::Json::parse(bytes).map_err(|e| malformed(&e))?;
     Ok((document, jcs::to_string(&json).into_bytes()))
+}
+
+fn publish(context: &Context, subject: &str, change: &Change) -> CliResult {
+    let (document, body) = body_of(context, subject)?;
+    let key = key_of(document.id())?;
+    change::run(context, change, Kind::Grant, |view| match view.body(&key)? {
+        Some(held) if held != body => Err(CliError::new(
+            "did-exists",
+            Exit::Refused,
+            format!("{} is published, with another document", words::did(document.id())),
+        )
+        .hint(format!("replace it: standfast did update {} FILE", document.id()))),
+        _ => Ok(vec![RecordChange::put(key, body)]),
+    })
+}
+
+/// Replaces a document. A key that goes is shown and asked for: what it signed is rejected from then on.
+fn update(context: &Context, did: &str, path: &Path, change: &Change) -> CliResult {
+    let (document, body) = read_document(context, path)?;
+    if document.id() != did {
+        let came = words::did(document.id());
+        return Err(CliError::malformed(format!("{} is a document of {came}", path.display()))
+            .cause(format!("expected one of {}", words::did(did))));
+    }
+    let key = key_of(did)?;
+    change::run(context, change, Kind::Grant, |view| {
+        let held = view.body(&key)?.ok_or_else(|| {
+            super::record::absent(&key, &held::name(view.replica(), view.origin()))
+                .hint(format!("publish it first: standfast did publish {}", path.display()))
+        })?;
+        let gone = DidDocument::parse(&held).map(|held| keys_gone(&held, &document)).unwrap_or_default();
+        if !gone.is_empty() && !change.options.dry_run && change.options.draft.is_none() {
+            gone.iter().for_each(|method| context.output.note(&format!("- {}", words::did(method))));
+            let (these, they) = if gone.len() == 1 { ("this key", "it") } else { ("these keys", "they") };
+            let question = format!("Rejects at once, everywhere, what {they} signed. Take {these} away?");
+            context.confirm(change.options.yes, &question)?;
+        }
+        Ok(vec![RecordChange::put(key, body)])
+    })
+}
+
+/// The methods that a document no longer has with the same key.
+fn keys_gone(old: &DidDocument, new: &DidDocument) -> Vec<String> {
+    let stays = |id: &str, key| new.methods().iter().any(|method| method.id == id && method.key == key);
+    old.methods().iter().filter(|method| !stays(&method.id, method.key)).map(|method| method.id.clone()).collect()
+}
+
+fn key_of(did: &str) -> CliResult<RecordKey> {
+    RecordKey::did(did).map_err(|e| CliError::of("usage", Exit::Usage, &e))
+}
+
+#[derive(Serialize)]
+struct ShownDocument<'a> {
+    kind: &'static str,
+    did: &'a str,
+    register: String,
+    witnessed: bool,
+    published_age_s: Option<u64>,
+    witnessed_age_s: Option<u64>,
+    document: serde_json::Value,
+}
+
+fn show(context: &Context, did: &str) -> CliResult {
+    let key = key_of(did)?;
+    let snapshot = held::snapshot(context)?;
+    let replica = snapshot.replica();
+    let mut found = Vec::new();
+    for register in replica.registers().values() {
+        if let Some(digest) = register.state_newest().get(key.as_str().as_bytes()) {
+            found.push((register, digest));
+        }
+    }
+    if found.is_empty() {
+        return Err(CliError::new(
+            "did-missing",
+            Exit::Open,
+            format!("no document of {} is held here", words::did(did)),
+        )
+        .hint("see those that are: standfast record list did/"));
+    }
+    // A document counts for the register that a trust path names; all of them are shown.
+    let shown: Vec<ShownDocument<'_>> = found
+        .iter()
+        .map(|(register, digest)| {
+            let ages = snapshot.ages(register.origin(), context.now.secs());
+            let body = replica.bodies().get(digest);
+            ShownDocument {
+                kind: "standfast/did/v1",
+                did,
+                register: register.origin().to_owned(),
+                witnessed: register.state_witnessed().get(key.as_str().as_bytes()) == Some(*digest),
+                published_age_s: ages.as_ref().and_then(|ages| ages.age(ages.published)),
+                witnessed_age_s: ages.as_ref().and_then(|ages| ages.age(ages.witnessed)),
+                document: body.and_then(|b| serde_json::from_slice(b.body()).ok()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    let draw = || {
+        let mut out = String::new();
+        for one in &shown {
+            out.push_str(&format!("{}\n", words::did(one.did)));
+            let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<9} {text}\n"));
+            row("register", held::name(replica, &one.register));
+            row("state", if one.witnessed { "witnessed" } else { "pending" }.to_owned());
+            if let Some(ages) = snapshot.ages(&one.register, context.now.secs()) {
+                row("fresh", held::witnessed(&snapshot, &one.register, &ages));
+            }
+            let text = serde_json::to_string_pretty(&one.document).unwrap_or_default();
+            text.lines().for_each(|line| out.push_str(&format!("  {}\n", words::clean(line))));
+        }
+        out
+    };
+    match shown.as_slice() {
+        [one] => context.output.result(one, |_| draw())?,
+        many => context.output.result(&many, |_| draw())?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Finds the method of a key in the documents that were made here: `(issuer, method)`. With `issuer` only in its document.

@@ -1,5 +1,7 @@
 //! `register`: an agency's records and the log of their changes.
 
+mod view;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,6 +14,8 @@ use standfast_protocol::register::fact::Binding;
 
 use super::{Context, key_error};
 use crate::args::agency::Register;
+use crate::args::change::ChangeOptions;
+use crate::change;
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::words;
 
@@ -25,12 +29,18 @@ struct BindingFile<'a> {
     origin: &'a str,
 }
 
-/// Runs a verb of `register` that needs no node.
+/// Runs a verb of `register`.
 pub fn run(context: &Context, command: Register) -> CliResult {
     match command {
         Register::Create { host, key, out, yes } => create(context, &host, &key, out, yes),
         Register::Show { register, binding: true } => show_binding(context, register.as_deref()),
-        other => Err(super::not_built(&format!("register {}", super::first_word(&other)))),
+        Register::Show { register, binding: false } => view::show(context, register.as_deref()),
+        Register::List => view::list(context),
+        Register::Sign { draft, key } => change::sign_draft(context, &draft, &key),
+        Register::Publish { draft, wait } => {
+            let options = ChangeOptions { wait, ..ChangeOptions::default() };
+            change::publish_draft(context, &draft, &options)
+        }
     }
 }
 

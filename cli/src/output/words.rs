@@ -97,6 +97,11 @@ pub fn size(bytes: u64) -> String {
     grouped(bytes)
 }
 
+/// Returns a size in whole bytes: `1,214 bytes`.
+pub fn size_exact(bytes: u64) -> String {
+    counted(bytes, "byte", "bytes")
+}
+
 /// Returns a share: `3 of 4`.
 pub fn share(part: u64, whole: u64) -> String {
     format!("{} of {}", grouped(part), grouped(whole))

@@ -532,3 +532,57 @@ async fn a_node_tells_its_operator_from_start_to_stop() {
     let quorum = told.iter().find(|line| line["word"] == "quorum").unwrap();
     assert_eq!((&quorum["register"], &quorum["size"]), (&origin.into(), &1.into()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_journal_is_damaged_replicates_and_signs_nothing() {
+    let mut federation = Federation::new();
+    let origin = federation.authority.origin().to_owned();
+    let witness = federation.witness(&[]).await;
+    publish(&witness, &federation.authority.put_document(AUTHORITY)).await;
+    witnessed(&witness, &origin, 1).await;
+    let has_view = |held: &Replica| held.views().get("w").is_some_and(|v| v.kept.is_some());
+    bounded("a view", witness.handle().wait_for(has_view)).await.unwrap();
+    witness.stop().await.unwrap();
+
+    // A byte of the first view, which stands after all that the register is made of.
+    let journal = federation.witness_dir.path().join("journal");
+    let segment = std::fs::read_dir(journal).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_file()).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(7).rposition(|w| w == b"customs").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut config = config(federation.witness_dir.path(), &[]);
+    config.witness.key = Some(WITNESS.to_owned());
+    let lines = Lines::default();
+    let reporter = Reporter::new(crate::telemetry::Style::Json, Box::new(lines.clone()));
+    let damaged = Node::start(&config, passphrase, reporter).await.unwrap();
+    assert!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap().contains(r#""sound":false"#));
+    assert_eq!(publish(&damaged, &federation.authority.put_document("did:web:other.example")).await.status, 200);
+    damaged.stop().await.unwrap();
+    let local = LocalNode::open(federation.witness_dir.path()).unwrap();
+    let register = local.replica().register(&origin).unwrap();
+    assert_eq!((register.size_newest(), register.size_witnessed()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_as_soon_as_a_peer_is_there_reaches_it_without_an_exchange() {
+    let mut federation = Federation::new();
+    let origin = federation.authority.origin().to_owned();
+    let (publisher_dir, follower_dir) = (federation.directory(), federation.directory());
+    let never = crate::config::Pace { sync_min_s: 86_400, sync_max_s: 86_400 };
+    let slow = |mut config: Config| {
+        config.pace = never;
+        config
+    };
+    let start = |config| async move { Node::start(&config, passphrase, Reporter::silent()).await.unwrap() };
+    let publisher = start(slow(config(publisher_dir.path(), &[]))).await;
+    let first = publisher.handle().address().await.unwrap();
+    let follower = start(slow(config(follower_dir.path(), &[first]))).await;
+    bounded("a peer", publisher.handle().wait_for_peers(|peers| peers.len() == 1)).await.unwrap();
+    for n in 1..=3 {
+        publish(&publisher, &federation.authority.put_document(&format!("did:web:n{n}.example"))).await;
+    }
+    let reached = follower.handle().wait_for(|held| held.register(&origin).is_some_and(|r| r.size_newest() == 3));
+    bounded("three entries", reached).await.unwrap();
+}

@@ -22,6 +22,7 @@ use standfast_protocol::digest::Digest;
 use standfast_protocol::log::checkpoint::parse_decimal;
 
 use crate::error::{CliError, CliResult, Exit};
+use crate::output::words;
 
 const KIND: &str = "standfast/indices/v1";
 /// Bytes in a book: eight million indices of eight digits.
@@ -48,7 +49,8 @@ pub struct IndexBook {
 }
 
 impl IndexBook {
-    /// Makes the book of a list; one that exists is left alone, and must be of the same list.
+    /// Makes the book of a list that is not published yet; one that exists is left alone, and must be of the same list
+    /// unless it has given no index away.
     pub fn create(data_dir: &Path, uri: &str, purpose: &str, bits: u8, length: u64) -> CliResult<()> {
         let path = path_of(data_dir, uri);
         let folder = data_dir.join("indices");
@@ -59,14 +61,26 @@ impl IndexBook {
         match file::create(&path, &line, file::PRIVATE) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let held = Self::open(data_dir, uri)?.header;
+                let book = Self::open(data_dir, uri)?;
+                let held = &book.header;
                 if (held.purpose.as_str(), held.bits, held.length) == (purpose, bits, length) {
                     return Ok(());
                 }
-                Err(CliError::usage(format!("list {uri} was made with {} indices for {}", held.length, held.purpose)))
+                if book.given.is_empty() {
+                    // The list of this book was never published.
+                    return file::replace(&path, &line, file::PRIVATE).map_err(|e| CliError::file(&path, &e));
+                }
+                let length = words::grouped(held.length);
+                Err(CliError::usage(format!("list {uri} was made with {length} indices for {}", held.purpose))
+                    .hint("give the same, or another URI"))
             }
             Err(e) => Err(CliError::file(&path, &e)),
         }
+    }
+
+    /// True when the book of a list is here.
+    pub fn exists(data_dir: &Path, uri: &str) -> bool {
+        path_of(data_dir, uri).exists()
     }
 
     /// Opens the book of a list, waiting for another command to be done with it.

@@ -1,0 +1,579 @@
+//! The one way in which a register changes: gather → prepare → sign → hand over → wait.
+//!
+//! ```text
+//! newest held ──gather──▶ changes ──prepare──▶ entries, checkpoint ──ledger──▶ signed ──desk──▶ node or store
+//! ```
+//!
+//! Before anything new is prepared, whatever the signer's ledger holds beyond the node's newest head is handed over
+//! again, to the byte: a command that was killed between signing and handing over is finished by the next one, and
+//! makes no fork. Bodies wait in the outbox for that.
+
+mod broad;
+mod desk;
+mod draft;
+mod screen;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use standfast_node::keystore::{KeyUse, PublicPart};
+use standfast_node::ledger::{Ground as LedgerGround, Ledger, LedgerError, Signed};
+use standfast_protocol::digest::Digest;
+use standfast_protocol::key::VerifierKey;
+use standfast_protocol::limits;
+use standfast_protocol::register::draft::{DraftError, Ground, Prepared};
+use standfast_protocol::register::entry::Change as EntryChange;
+use standfast_protocol::register::record::RecordKey;
+use standfast_protocol::replica::Replica;
+use standfast_protocol::sync::Submission;
+use standfast_protocol::trie::Trie;
+
+pub use self::desk::{Desk, Witnessed, node_error};
+pub use self::draft::Draft;
+use self::draft::Outbox;
+use crate::args::change::{Change, ChangeOptions};
+use crate::command::register::{ledger_error, own_register};
+use crate::command::{Context, key_error};
+use crate::error::{CliError, CliResult, Exit};
+use crate::held;
+
+/// Bytes of changes in one entry, as reckoned by [`change_size`]: below what an entry may have, for its frame.
+const ENTRY_ROOM: usize = limits::ENTRY_SIZE_MAX - 256;
+
+/// One record to put, or to remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// The record's key.
+    pub key: RecordKey,
+    /// Its new body; `None` removes it.
+    pub body: Option<Bytes>,
+}
+
+impl RecordChange {
+    /// Puts a body.
+    pub fn put(key: RecordKey, body: impl Into<Bytes>) -> Self {
+        Self { key, body: Some(body.into()) }
+    }
+
+    /// Removes a record.
+    pub fn remove(key: RecordKey) -> Self {
+        Self { key, body: None }
+    }
+}
+
+/// A register at its newest held head, with what a draft has gathered on top.
+pub struct View<'a> {
+    replica: &'a Replica,
+    origin: &'a str,
+    state: Trie,
+    gathered: BTreeMap<RecordKey, Option<Bytes>>,
+}
+
+impl<'a> View<'a> {
+    fn new(replica: &'a Replica, origin: &'a str, gathered: &[RecordChange]) -> Self {
+        let state = replica.register(origin).map(|register| register.state_newest().clone()).unwrap_or_default();
+        let gathered = gathered.iter().map(|change| (change.key.clone(), change.body.clone())).collect();
+        Self { replica, origin, state, gathered }
+    }
+
+    /// Returns all that is held.
+    pub fn replica(&self) -> &'a Replica {
+        self.replica
+    }
+
+    /// Returns the register's origin.
+    pub fn origin(&self) -> &'a str {
+        self.origin
+    }
+
+    /// True when there is such a record.
+    pub fn contains(&self, key: &RecordKey) -> bool {
+        match self.gathered.get(key) {
+            Some(body) => body.is_some(),
+            None => self.held(key).is_some(),
+        }
+    }
+
+    /// Returns the body of a record; `None` when there is no such record.
+    pub fn body(&self, key: &RecordKey) -> CliResult<Option<Bytes>> {
+        match self.gathered.get(key) {
+            Some(body) => Ok(body.clone()),
+            None => self.held_body(key),
+        }
+    }
+
+    /// Lists the records whose keys begin with `prefix`, sorted.
+    pub fn keys(&self, prefix: &str) -> Vec<RecordKey> {
+        let held = self.replica.register(self.origin).map(|register| held::records(register, prefix));
+        let mut keys: Vec<RecordKey> = held.into_iter().flatten().map(|(key, _)| key).collect();
+        keys.extend(self.gathered.keys().filter(|key| key.as_str().starts_with(prefix)).cloned());
+        keys.retain(|key| self.contains(key));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The digest in the register itself.
+    fn held(&self, key: &RecordKey) -> Option<Digest> {
+        self.state.get(key.as_str().as_bytes())
+    }
+
+    fn held_body(&self, key: &RecordKey) -> CliResult<Option<Bytes>> {
+        let Some(digest) = self.held(key) else { return Ok(None) };
+        let record = self.replica.bodies().get(&digest).ok_or_else(|| {
+            CliError::new("body-missing", Exit::Open, format!("the body of {} has not come here", key.as_str()))
+                .cause("a change of it cannot be made without it")
+                .hint("let a node run until it is level, then run this again")
+        })?;
+        Ok(Some(record.body().clone()))
+    }
+
+    /// Drops what would change nothing.
+    fn effective(&self, changes: Vec<RecordChange>) -> Vec<RecordChange> {
+        let differs = |change: &RecordChange| self.held(&change.key) != change.body.as_ref().map(|b| Digest::of(b));
+        let mut last: BTreeMap<RecordKey, RecordChange> = BTreeMap::new();
+        for change in changes {
+            last.insert(change.key.clone(), change);
+        }
+        last.into_values().filter(differs).collect()
+    }
+}
+
+/// What has been handed over.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The register.
+    pub origin: String,
+    /// Its name among all that are held.
+    pub name: String,
+    /// Its size before.
+    pub size_before: u64,
+    /// Its size now.
+    pub size: u64,
+    /// Its root now.
+    pub root: Digest,
+    /// The records changed, each with its new digest.
+    pub changes: Vec<(RecordKey, Option<Digest>)>,
+    /// Sizes that had been signed before, and were handed over again.
+    pub resent: Vec<u64>,
+    /// When handing over began.
+    pub handed_over: Instant,
+    /// How long it took until the node had made it durable.
+    pub taken_after: Duration,
+    /// Peers of the node; `None` when none runs.
+    pub peers: Option<u64>,
+    /// Witnesses that the charter names.
+    pub witnesses_named: u64,
+}
+
+/// A register whose key is here, and the node that takes its changes.
+pub struct Publisher<'a> {
+    context: &'a Context,
+    own: PublicPart,
+    origin: String,
+    key: VerifierKey,
+    desk: Desk,
+}
+
+impl<'a> Publisher<'a> {
+    /// Finds the register and the node.
+    pub fn open(context: &'a Context, register: Option<&str>) -> CliResult<Self> {
+        let own = own_register(context, register)?;
+        let keys = own.verifier_keys().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
+        let (Some(origin), Some(key)) = (own.origin.clone(), keys.into_iter().next()) else {
+            return Err(key_error(&standfast_node::keystore::KeystoreError::Unbound(own.name)));
+        };
+        let desk = Desk::open(context)?;
+        Ok(Self { context, own, origin, key, desk })
+    }
+
+    /// Returns the node.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Returns all that is held, and refuses a register that nobody has named.
+    fn replica(&self) -> CliResult<Replica> {
+        let replica = self.desk.replica(self.context)?;
+        let name = held::name(&replica, &self.origin);
+        match replica.bound().get(&self.origin) {
+            Some(bound) if bound.keys.contains(&self.key) => Ok(replica),
+            Some(_) => Err(CliError::new(
+                "key-unbound",
+                Exit::Refused,
+                format!("{name} is not bound to key {}", self.own.name),
+            )
+            .cause("the authority above it names other keys")
+            .hint("nothing was signed; ask the authority above which keys it has bound")),
+            None => Err(CliError::new("register-unbound", Exit::Refused, format!("nobody has named {name} yet"))
+                .cause("no charter or trust entry held here binds it to its key, so no node would take it")
+                .hint("give its binding to the authority above: standfast register show --binding")
+                .hint("nothing was signed; run this again once that is published")),
+        }
+    }
+
+    fn ledger(&self) -> CliResult<Ledger> {
+        let path = self.context.keystore().ledger_path(&self.own.name);
+        Ledger::open(&path, &self.key).map_err(|e| ledger_error(&e))
+    }
+
+    /// Hands over again what was signed beyond the newest head of the node.
+    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<Vec<u64>> {
+        let size = self.replica()?.register(&self.origin).map_or(0, |register| register.size_newest());
+        let signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
+        for signed in signed.iter().filter(|signed| signed.checkpoint.size > 0) {
+            let bodies = outbox.bodies(&signed.checkpoint)?;
+            self.hand_over(signed, bodies)?;
+            outbox.forget(&signed.checkpoint);
+        }
+        Ok(signed.iter().map(|signed| signed.checkpoint.size).filter(|size| *size > 0).collect())
+    }
+
+    fn hand_over(&mut self, signed: &Signed, bodies: Vec<Bytes>) -> CliResult<()> {
+        let submission =
+            Submission { bodies: draft::distinct(bodies), heads: vec![draft::head(signed)], ..Submission::default() };
+        self.desk.submit(submission).map_err(|e| {
+            e.hint(format!("checkpoint {} stays signed: run this again to hand it over", signed.checkpoint.size))
+        })
+    }
+
+    /// Signs what was prepared; once this returns, bodies and signature are durable here.
+    fn sign(
+        &self,
+        ledger: &mut Ledger,
+        outbox: &Outbox,
+        replica: &Replica,
+        prepared: &Prepared,
+        changes: &[RecordChange],
+    ) -> CliResult<Signed> {
+        let unlocked = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        outbox.keep(prepared.checkpoint(), changes)?;
+        let register = replica.register(&self.origin);
+        let size = register.map_or(0, |register| register.size_newest());
+        let edge = register.and_then(|register| register.edge(size)).unwrap_or_default();
+        let newest = ledger.newest().map_or(0, |(size, _)| size);
+        let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
+        let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
+        let ground = LedgerGround { edge: &edge, proof: &proof };
+        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &unlocked.secret);
+        signed.map_err(|e: LedgerError| ledger_error(&e))
+    }
+
+    /// Prepares entries on the newest head.
+    fn prepare(&self, replica: &Replica, changes: &[RecordChange]) -> CliResult<Prepared> {
+        for change in changes {
+            change.body.as_ref().map_or(Ok(()), |body| draft::check_body(&change.key, body))?;
+        }
+        let ground = match replica.register(&self.origin) {
+            Some(register) => Ground::of(register).map_err(|e| stopped(&held::name(replica, &self.origin), &e))?,
+            None => Ground::empty(&self.origin),
+        };
+        let prepared = ground.prepare_all(self.context.now, batches(changes));
+        let refused = |e: &DraftError| CliError::of("change-refused", Exit::Refused, e);
+        prepared.map_err(|e| refused(&e))?.ok_or_else(|| CliError::usage("there is nothing to change"))
+    }
+
+    /// Carries changes out, without a word: whoever calls has asked what was to be asked.
+    pub fn publish(
+        &mut self,
+        gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
+        confirm_broad: Option<u64>,
+    ) -> CliResult<Published> {
+        let mut ledger = self.ledger()?;
+        let outbox = Outbox::open(self.context)?;
+        let resent = self.resend(&ledger, &outbox)?;
+        let replica = self.replica()?;
+        let view = View::new(&replica, &self.origin, &[]);
+        let changes = view.effective(gather(&view)?);
+        broad::check(&view, &changes, confirm_broad)?;
+        let mut published = self.standing(&replica, resent);
+        if changes.is_empty() {
+            return Ok(published);
+        }
+        let prepared = self.prepare(&replica, &changes)?;
+        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        published.handed_over = Instant::now();
+        self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
+        published.taken_after = published.handed_over.elapsed();
+        outbox.forget(&signed.checkpoint);
+        published.peers = self.desk.peers()?;
+        published.size = signed.checkpoint.size;
+        published.root = signed.checkpoint.root;
+        published.changes = changes.iter().map(|c| (c.key.clone(), c.body.as_ref().map(|b| Digest::of(b)))).collect();
+        Ok(published)
+    }
+
+    /// What is there before anything new is handed over.
+    fn standing(&self, replica: &Replica, resent: Vec<u64>) -> Published {
+        let register = replica.register(&self.origin);
+        let size = register.map_or(0, |register| register.size_newest());
+        Published {
+            origin: self.origin.clone(),
+            name: held::name(replica, &self.origin),
+            size_before: size,
+            size,
+            root: register.and_then(|register| register.root_at(size)).unwrap_or(Digest::OF_NOTHING),
+            changes: Vec::new(),
+            resent,
+            handed_over: Instant::now(),
+            taken_after: Duration::ZERO,
+            peers: None,
+            witnesses_named: replica.quorum().witnesses().len() as u64,
+        }
+    }
+}
+
+/// Changes a register whose key is here: the function beneath every command that does.
+pub fn publish(
+    context: &Context,
+    register: Option<&str>,
+    changes: Vec<RecordChange>,
+    confirm_broad: Option<u64>,
+) -> CliResult<Published> {
+    Publisher::open(context, register)?.publish(|_| Ok(changes), confirm_broad)
+}
+
+/// How a change is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something is granted or said: it counts once it is witnessed.
+    Grant,
+    /// Something is taken back: it counts at once.
+    Withdrawal,
+}
+
+/// Runs a command that changes a register: with `--draft` it gathers, with `--dry-run` it shows, else it publishes.
+pub fn run(
+    context: &Context,
+    change: &Change,
+    kind: Kind,
+    gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
+) -> CliResult {
+    let options = &change.options;
+    let mut publisher = Publisher::open(context, change.register.as_deref())?;
+    if let Some(path) = &options.draft {
+        return publisher.gather(path, options, gather);
+    }
+    if options.dry_run {
+        return publisher.show(options, gather);
+    }
+    let published = publisher.publish(gather, options.confirm_broad)?;
+    tell(context, &publisher.desk, &published, options, kind)
+}
+
+fn tell(context: &Context, desk: &Desk, published: &Published, options: &ChangeOptions, kind: Kind) -> CliResult {
+    if published.changes.is_empty() && published.resent.is_empty() {
+        screen::unchanged(context, published)?;
+        return Ok(Exit::Done);
+    }
+    if options.urgent && kind == Kind::Withdrawal {
+        screen::urgent(context, published)?;
+    }
+    let Some(span) = options.wait else {
+        screen::published(context, published)?;
+        return Ok(Exit::Done);
+    };
+    let span = Duration::from_secs(span.0);
+    match desk.wait(&published.origin, published.size, published.handed_over, span)? {
+        Some(witnessed) => screen::witnessed(context, published, witnessed)?,
+        None => return Err(screen::not_witnessed(context, desk, published, span)),
+    }
+    Ok(Exit::Done)
+}
+
+impl Publisher<'_> {
+    fn gather(
+        &self,
+        path: &Path,
+        options: &ChangeOptions,
+        gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
+    ) -> CliResult {
+        let replica = self.desk.replica(self.context)?;
+        let held = Draft::read(path)?;
+        let shown = path.display();
+        if held.as_ref().is_some_and(Draft::is_signed) {
+            return Err(CliError::usage(format!("{shown} is signed, so nothing can be added to it"))
+                .hint(format!("hand it over: standfast register publish {shown}")));
+        }
+        if let Some(other) = held.as_ref().filter(|draft| draft.register != self.origin) {
+            let other = held::name(&replica, &other.register);
+            return Err(CliError::usage(format!("{shown} gathers changes of {other}")).hint("give another file"));
+        }
+        let mut draft = held.unwrap_or_else(|| Draft::new(&self.origin, &[]));
+        let view = View::new(&replica, &self.origin, &draft.changes()?);
+        let changes = gather(&view)?;
+        draft.gather(&changes);
+        let all = View::new(&replica, &self.origin, &[]).effective(draft.changes()?);
+        broad::check(&view, &all, options.confirm_broad)?;
+        draft.write(path)?;
+        screen::gathered(self.context, path, &self.own.name, &held::name(&replica, &self.origin), &all)?;
+        Ok(Exit::Done)
+    }
+
+    fn show(
+        &self,
+        options: &ChangeOptions,
+        gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
+    ) -> CliResult {
+        let replica = self.replica()?;
+        let view = View::new(&replica, &self.origin, &[]);
+        let changes = view.effective(gather(&view)?);
+        if changes.is_empty() {
+            screen::unchanged(self.context, &self.standing(&replica, Vec::new()))?;
+            return Ok(Exit::Done);
+        }
+        broad::check(&view, &changes, options.confirm_broad)?;
+        let prepared = self.prepare(&replica, &changes)?;
+        screen::dry_run(self.context, &view, &held::name(&replica, &self.origin), &prepared, &changes)?;
+        Ok(Exit::Done)
+    }
+
+    /// Signs a draft and keeps the signature in its file; sends nothing.
+    fn sign_draft(&mut self, path: &Path, mut draft: Draft) -> CliResult {
+        let mut ledger = self.ledger()?;
+        let outbox = Outbox::open(self.context)?;
+        let replica = self.replica()?;
+        let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
+        if let Some((newest, _)) = ledger.newest().filter(|(newest, _)| *newest > size) {
+            return Err(CliError::new(
+                "ledger-refuses",
+                Exit::Refused,
+                format!("the key has signed size {newest}, and what is held here ends at {size}"),
+            )
+            .hint("hand that over first: standfast register publish DRAFT, or run any change again"));
+        }
+        let view = View::new(&replica, &self.origin, &[]);
+        let changes = view.effective(draft.changes()?);
+        let prepared = self.prepare(&replica, &changes)?;
+        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        draft.set_signed(&signed);
+        draft.write(path)?;
+        screen::signed(self.context, path, &held::name(&replica, &self.origin), &signed)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Runs `register sign`: computes entry, roots and checkpoint of a draft from what is held here, and signs, offline.
+pub fn sign_draft(context: &Context, path: &Path, key: &str) -> CliResult {
+    let draft = read_draft(path)?;
+    if draft.is_signed() {
+        return Err(CliError::usage(format!("{} is signed already", path.display()))
+            .hint(format!("hand it over: standfast register publish {}", path.display())));
+    }
+    let public = context.keystore().public(key).map_err(|e| key_error(&e))?;
+    public.demand(KeyUse::Register).map_err(|e| key_error(&e))?;
+    if public.origin.as_deref() != Some(draft.register.as_str()) {
+        let name = crate::output::words::origin_short(&draft.register);
+        return Err(CliError::usage(format!("{} is a draft of {name}, which key {key} does not sign", path.display())));
+    }
+    let register = draft.register.clone();
+    Publisher::open(context, Some(&register))?.sign_draft(path, draft)
+}
+
+/// Runs `register publish`: hands a signed draft over.
+pub fn publish_draft(context: &Context, path: &Path, options: &ChangeOptions) -> CliResult {
+    let draft = read_draft(path)?;
+    let Some(head) = draft.head()? else {
+        return Err(CliError::usage(format!("{} is not signed yet", path.display()))
+            .hint(format!("sign it: standfast register sign {} --key KEY", path.display())));
+    };
+    let mut desk = Desk::open(context)?;
+    let (origin, size, root) = (head.checkpoint.origin.clone(), head.checkpoint.size, head.checkpoint.root);
+    let size_before = head.first;
+    let handed_over = Instant::now();
+    let checkpoint = head.checkpoint.clone();
+    desk.submit(Submission { bodies: draft::distinct(draft.bodies()?), heads: vec![head], ..Submission::default() })?;
+    let taken_after = handed_over.elapsed();
+    Outbox::open(context)?.forget(&checkpoint);
+    let replica = desk.replica(context)?;
+    let changes = draft.changes()?;
+    let published = Published {
+        name: held::name(&replica, &origin),
+        origin,
+        size_before,
+        size,
+        root,
+        changes: changes.iter().map(|c| (c.key.clone(), c.body.as_ref().map(|b| Digest::of(b)))).collect(),
+        resent: Vec::new(),
+        handed_over,
+        taken_after,
+        peers: desk.peers()?,
+        witnesses_named: replica.quorum().witnesses().len() as u64,
+    };
+    tell(context, &desk, &published, options, Kind::Grant)
+}
+
+fn read_draft(path: &Path) -> CliResult<Draft> {
+    Draft::read(path)?.ok_or_else(|| {
+        CliError::new("file-missing", Exit::Io, format!("there is no file {}", path.display()))
+            .hint("gather changes in one: the option --draft FILE of every command that changes a register")
+    })
+}
+
+/// Hands a charter over: the next version, to the running node or the store.
+pub fn submit_charter(context: &Context, note: Vec<u8>) -> CliResult<Option<u64>> {
+    let mut desk = Desk::open(context)?;
+    desk.submit(Submission { charters: vec![Bytes::from(note)], ..Submission::default() })?;
+    desk.peers()
+}
+
+/// Parts changes so that each part fits an entry.
+fn batches(changes: &[RecordChange]) -> Vec<Vec<EntryChange>> {
+    let mut batches: Vec<Vec<EntryChange>> = Vec::new();
+    let mut room = 0;
+    for change in changes {
+        let size = change_size(&change.key);
+        let entry = EntryChange { key: change.key.clone(), digest: change.body.as_ref().map(|b| Digest::of(b)) };
+        match batches.last_mut() {
+            Some(batch) if size <= room => batch.push(entry),
+            _ => {
+                batches.push(vec![entry]);
+                room = ENTRY_ROOM;
+            }
+        }
+        room = room.saturating_sub(size);
+    }
+    batches
+}
+
+/// Bytes of a change: an array, a kind, a key with its head, a digest with its head.
+fn change_size(key: &RecordKey) -> usize {
+    key.as_str().len() + 40
+}
+
+fn stopped(name: &str, error: &DraftError) -> CliError {
+    CliError::new("register-stopped", Exit::Tampered, format!("{name} takes no more entries"))
+        .because(error)
+        .hint("see why: standfast register show · then the authority above binds a new register")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn put(n: usize) -> RecordChange {
+        RecordChange::put(RecordKey::notice(&format!("{n:04}")).unwrap(), vec![1])
+    }
+
+    #[test]
+    fn many_changes_are_parted_so_that_each_entry_fits() {
+        let changes: Vec<RecordChange> = (0..1_000).map(put).collect();
+        let parts = batches(&changes);
+        assert!(parts.len() > 1);
+        assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 1_000);
+        let prepared = Ground::empty("a.example/register/0")
+            .prepare_all(standfast_protocol::time::Time::from_secs_saturating(1_790_000_000), parts.clone());
+        assert_eq!(prepared.unwrap().unwrap().entries().len(), parts.len());
+    }
+
+    #[test]
+    fn long_keys_fit_too() {
+        let key = |n: usize| RecordKey::notice(&format!("{n:04}{}", "x".repeat(900))).unwrap();
+        let changes: Vec<RecordChange> = (0..100).map(|n| RecordChange::put(key(n), vec![1])).collect();
+        let time = standfast_protocol::time::Time::from_secs_saturating(1_790_000_000);
+        Ground::empty("a.example/register/0").prepare_all(time, batches(&changes)).unwrap().unwrap();
+    }
+}

@@ -1,0 +1,104 @@
+//! `status`: network, node, clock and every register, node running or not.
+
+use standfast_protocol::policy::Policy;
+use standfast_protocol::time::Time;
+
+use super::Context;
+use crate::error::{CliResult, Exit};
+use crate::output::{Style, words, wrap};
+use crate::standing::{NodeStanding, Standing};
+use crate::{policy_source, trust_source};
+
+/// Columns before the text of a row.
+const INDENT: usize = 9;
+
+/// `status`.
+pub fn run(context: &Context) -> CliResult {
+    let policy = policy_source::load(context)?;
+    let standing = standing(context, &policy)?;
+    context.output.result(&standing, |style| draw(&standing, &policy, style))?;
+    Ok(Exit::Done)
+}
+
+/// Asks the node; without one, looks at the snapshot. A node that was named must answer.
+fn standing(context: &Context, policy: &Policy) -> CliResult<Standing> {
+    let local = |node| {
+        let trusted = trust_source::load(context)?;
+        Ok(Standing::of(&trusted.snapshot, policy, context.now, node))
+    };
+    if context.config.trust.is_some() {
+        return local(NodeStanding::default());
+    }
+    let Some(client) = context.client()? else { return local(NodeStanding::default()) };
+    match client.get("/v1/status").and_then(|answer| answer.json::<Standing>()) {
+        Ok(mut standing) => {
+            let readiness = standing.readiness(policy);
+            standing.ready_until_at = readiness.until.filter(|_| readiness.is_ready());
+            Ok(standing)
+        }
+        Err(error) if context.config.node.is_some() => Err(error),
+        Err(error) => {
+            context.output.note(&format!("! {}: shown from the snapshot", error.message));
+            local(NodeStanding::default())
+        }
+    }
+}
+
+fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
+    let now = standing.now();
+    let mut out = String::new();
+    let mut row = |label: &str, text: &str| {
+        for (i, line) in wrap(text, crate::output::COLUMNS - INDENT).into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            out.push_str(format!("{label:<INDENT$}{line}").trim_end());
+            out.push('\n');
+        }
+    };
+    row("network", &network(standing, now));
+    row("node", &node(standing, now));
+    row("clock", &clock(standing));
+    row("ready", &standing.readiness(policy).words(standing.registers.len(), now));
+    out.push_str(&standing.draw_registers(policy, style));
+    out
+}
+
+/// The network and its charter, in a line.
+pub fn network(standing: &Standing, now: Time) -> String {
+    let charter = &standing.charter;
+    let end = words::date(charter.expires_at);
+    let left = if charter.expires_at > now {
+        format!("expires {end}, in {}", words::left(charter.expires_at.since(now)))
+    } else {
+        format!("expired {end}, {} ago", words::age(now.since(charter.expires_at)))
+    };
+    format!("{} · charter {}, {left}", words::short(&standing.network), charter.version)
+}
+
+fn node(standing: &Standing, now: Time) -> String {
+    let node = &standing.node;
+    if !node.running {
+        return "not running · what follows is what this machine holds".to_owned();
+    }
+    let since = node.since_at.map(|since| format!(" since {}", words::at(since, now))).unwrap_or_default();
+    let mut text = format!("running{since}");
+    if let Some(peers) = node.peers {
+        text.push_str(&format!(" · {}", words::counted(peers, "peer", "peers")));
+    }
+    if let Some((reach, named)) = node.witnesses_in_reach.zip(standing.node.witnesses_named) {
+        text.push_str(&format!(" · {} witnesses in reach", words::share(reach, named)));
+    }
+    text
+}
+
+/// This device's clock beside the witnesses' time: only being behind it can be told from data at rest.
+fn clock(standing: &Standing) -> String {
+    let device = standing.clock.device_at;
+    let Some(bound) = standing.clock.bound_at else { return "no witness has said what time it is".to_owned() };
+    if bound > device {
+        return format!("? {} behind the witnesses' time: set it", words::age(bound.since(device)));
+    }
+    match device.since(bound) {
+        0..=1 => "within 1 s of the witnesses' time".to_owned(),
+        since => format!("not behind the witnesses' time, last heard {} ago", words::age(since)),
+    }
+}
