@@ -106,7 +106,8 @@ impl Publisher {
         self.put(vec![(did_key(&did), Some(body))])
     }
 
-    fn binding(&self) -> String {
+    /// Returns what binds its register, as JSON.
+    pub fn binding(&self) -> String {
         let keys: Vec<String> = self.keys.iter().map(|key| format!("\"{key}\"")).collect();
         format!(r#"{{"keys":[{}],"origin":"{}"}}"#, keys.join(","), self.origin)
     }
@@ -223,6 +224,16 @@ impl Federation {
         node
     }
 
+    /// Lets the ministry permit somebody to issue something, and bind a register.
+    pub fn permit(&mut self, did: &str, kind: &str, binding: &str) -> Submission {
+        let until = now() + 300 * 86_400;
+        let permission = format!(
+            r#"{{"action":"issue","entity":"{did}","register":{binding},"resource":"{kind}","valid_from":0,"valid_until":{until}}}"#
+        );
+        let key = RecordKey::trust(did, "issue", kind).expect("a key");
+        self.ministry.put(vec![(key, Some(canonical(&permission)))])
+    }
+
     /// Returns what makes `transport` an issuer of licences, in the order in which it is to be published.
     pub fn founding(&mut self) -> Vec<Submission> {
         let until = now() + 300 * 86_400;
@@ -235,14 +246,8 @@ impl Federation {
         );
         let key = RecordKey::trust(&ministry.did, "recognize", "main").expect("a key");
         let recognized = self.interior.put(vec![(key, Some(canonical(&recognition)))]);
-        let transport = &self.transport;
-        let permission = format!(
-            r#"{{"action":"issue","entity":"{}","register":{},"resource":"{LICENCE}","valid_from":0,"valid_until":{until}}}"#,
-            transport.did,
-            transport.binding(),
-        );
-        let key = RecordKey::trust(&transport.did, "issue", LICENCE).expect("a key");
-        let permitted = self.ministry.put(vec![(key, Some(canonical(&permission)))]);
+        let (did, binding) = (self.transport.did.clone(), self.transport.binding());
+        let permitted = self.permit(&did, LICENCE, &binding);
         let document = did::web::document("transport.example", "k1", issuing_key("transport").public());
         let document = jcs::to_string(&document.expect("a document")).into_bytes();
         let founded = self.transport.put(vec![(did_key(&self.transport.did), Some(document)), revoked(&[])]);
@@ -437,6 +442,34 @@ impl Node {
         command.env_clear().env("CREDENTIALS_DIRECTORY", self.dir.join("credentials"));
         command.current_dir(&self.dir).stdin(Stdio::null());
         command
+    }
+
+    /// Returns a command of the command line on its data directory, in its folder.
+    pub fn cli(&self, line: &str) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(line.split(' ')).current_dir(&self.dir).stdin(Stdio::null());
+        command.env_clear().env("CREDENTIALS_DIRECTORY", self.dir.join("credentials"));
+        command.env("STANDFAST_DATA_DIR", self.data_dir());
+        command
+    }
+
+    /// Makes a register with a key of its own for the command line here, and returns the register's binding.
+    pub fn make_register(&self, name: &str) -> String {
+        let credentials = self.dir.join("credentials");
+        fs::create_dir_all(&credentials).expect("a folder");
+        fs::write(credentials.join(format!("standfast.{name}")), format!("{PASSPHRASE}\n")).expect("a file");
+        for line in
+            [format!("key create {name} --use register"), format!("register create {name}.example --key {name}")]
+        {
+            let made = ended(self.cli(&line));
+            assert!(made.status.success(), "{line}: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        fs::read_to_string(self.dir.join(format!("{name}.binding"))).expect("a binding").trim().to_owned()
+    }
+
+    /// Returns its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Starts it and waits until it listens and serves its API.

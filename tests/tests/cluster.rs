@@ -4,24 +4,31 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libp2p::identity::Keypair;
 use serde_json::Value;
 use standfast_node::api::envelope;
+use standfast_node::keystore::Keystore;
 use standfast_node::ledger::{self, Ledger, LedgerError};
 use standfast_node::network::{Network, NetworkConfig, NetworkEvent, NetworkHandle, Topic};
+use standfast_protocol::digest::Digest;
 use standfast_protocol::key::SecretKey;
 use standfast_protocol::log::note;
 use standfast_protocol::sync::Submission;
+use standfast_protocol::sync::message::{Prefix, Request};
 use standfast_tests::cluster::{
     self, Federation, Node, Publisher, ended, http, licence, register_in, revoked, submission,
 };
 use standfast_tests::dice::Dice;
+use standfast_tests::skip::{Kind, Skip, unless_missing};
 use standfast_tests::world::{canonical, did_key};
 use tokio::sync::mpsc;
+
+const PERMIT: &str = "https://gov.example/Permit";
 
 fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_standfast-under-test"))
@@ -136,34 +143,22 @@ fn a_late_joiner_catches_up_also_through_edges_that_it_learns_on_the_way() {
     late.line("sync", |line| line["register"] == federation.transport.origin.as_str() && line["entries"] == 41);
     assert_eq!(held(&late), held(&federation.witnesses[0]));
     // Now an edge that is published while it looks on, to a register whose entries are older than the edge is here.
-    let harbour = Publisher::new("harbour", 14);
-    let mut harbour_late = harbour;
-    let entry = harbour_late.put_number(1);
-    let binding = format!(r#"{{"keys":["{}"],"origin":"{}"}}"#, harbour_late.keys[0], harbour_late.origin);
-    let until = cluster::now() + 86_400;
-    let body = format!(
-        r#"{{"action":"issue","entity":"{}","register":{binding},"resource":"https://gov.example/Permit","valid_from":0,"valid_until":{until}}}"#,
-        harbour_late.did
-    );
-    let key = standfast_protocol::register::record::RecordKey::trust(
-        &harbour_late.did,
-        "issue",
-        "https://gov.example/Permit",
-    );
-    let edge = federation.ministry.put(vec![(key.expect("a key"), Some(canonical(&body)))]);
+    let mut harbour = Publisher::new("harbour", 14);
+    let entry = harbour.put_number(1);
+    let edge = federation.permit(&harbour.did, PERMIT, &harbour.binding());
     let refused = late.try_publish(&entry).expect("an answer");
     assert_eq!((refused.status, refused.json()["code"].clone()), (409, "register-unbound".into()));
     late.publish(&edge);
     late.witnessed(&federation.ministry.origin, 2);
     late.publish(&entry);
     for node in [&late, &federation.witnesses[0]] {
-        node.witnessed(&harbour_late.origin, 1);
+        node.witnessed(&harbour.origin, 1);
     }
     // And one who has never met the witness learns it all from the one that was late.
     let mut later = federation.node();
     later.peers = vec![late.address()];
     later.start();
-    later.witnessed(&harbour_late.origin, 1);
+    later.witnessed(&harbour.origin, 1);
     later.witnessed(&federation.transport.origin, 41);
 }
 
@@ -362,6 +357,55 @@ fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
     }
 }
 
+#[test]
+fn a_publishing_command_that_is_cut_off_after_signing_is_finished_by_the_next_one() {
+    let mut federation = federation(1);
+    let addresses = start_witnesses(&mut federation);
+    let mut node = federation.node();
+    node.peers = addresses;
+    node.start();
+    let binding = node.make_register("harbour");
+    for part in federation.founding() {
+        node.publish(&part);
+    }
+    node.publish(&federation.permit("did:web:harbour.example", PERMIT, &binding));
+    let origin: Value = serde_json::from_str(&binding).expect("JSON");
+    let origin = origin["origin"].as_str().expect("an origin").to_owned();
+    let ledger = Keystore::in_data_dir(&node.data_dir()).ledger_path("harbour");
+    let signed = || fs::metadata(&ledger).expect("a ledger").len();
+    let rounds = rounds(6, 60);
+    for round in 0..rounds {
+        fs::write(node.dir().join("notice.txt"), format!("notice {round}")).expect("a file");
+        let line = format!("record publish notice/{round} notice.txt --yes --json");
+        let before = signed();
+        let mut command = node.cli(&line);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command starts");
+        // A look takes a microsecond; from the signature to the answer it is some thousand of them.
+        let end = Instant::now() + cluster::BOUND;
+        while signed() == before {
+            assert!(Instant::now() < end, "round {round}: nothing is signed");
+            std::hint::spin_loop();
+        }
+        if round % 3 != 1 {
+            child.kill().expect("a process");
+        }
+        if round % 3 != 0 {
+            node.kill();
+            node.start();
+        }
+        child.wait().expect("its end");
+        let again = ended(node.cli(&line));
+        let told = [again.stdout, again.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert_eq!(again.status.code(), Some(0), "round {round}: {told}");
+        let record = node.get(&format!("/v1/records/harbour.example/notice/{round}")).json();
+        assert_eq!(record["size_newest"], round + 1, "round {round}, one entry each: {told}");
+    }
+    for held in [&node, &federation.witnesses[0]] {
+        held.witnessed(&origin, rounds as u64);
+        assert_eq!(held.get("/v1/status").json()["forks"], Value::Array(Vec::new()));
+    }
+}
+
 // ---- attacks -------------------------------------------------------------------------------------------------------
 
 /// A peer made by hand: it speaks as the nodes do, and says what it likes.
@@ -473,26 +517,23 @@ fn a_bad_signature_costs_its_sender_and_nobody_else() {
             assert_eq!(refusals(node, &other.peer()), 0, "nobody passed it on: {:?}", node.lines());
         }
     }
-    // The fourth makes all of them deaf to it; a fifth may already have been heard by then.
-    for index in 1..4 {
+    // The fourth makes them deaf to it. An answer to a request shows that the verdict before it has come.
+    let frontier = Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING }.encode();
+    for index in 1..8 {
         attacker.gossip(Topic::Heads, &forged(index));
-        for node in nodes {
-            node.wait("a refusal", || (refusals(node, &name) > index as usize).then_some(()));
+        if index < 4 {
+            nodes[0].wait("a refusal", || (refusals(nodes[0], &name) > index as usize).then_some(()));
         }
+        attacker.request(nodes[0], &frontier).expect("an honest answer");
     }
-    (4..12).for_each(|index| attacker.gossip(Topic::Heads, &forged(index)));
+    assert_eq!(refusals(nodes[0], &name), 4, "{:?}", nodes[0].lines());
     // Requests that are none: refused, and the next one is answered.
     let requests: [&[u8]; 3] = [b"", b"garbage", &[0xff; 60_000]];
     for data in requests {
         let refused = attacker.request(nodes[0], data);
         assert_eq!(refused, Err(standfast_node::network::RequestFailure::Refused));
     }
-    let frontier = standfast_protocol::sync::message::Request::Frontier {
-        prefix: standfast_protocol::sync::message::Prefix::default(),
-        root: standfast_protocol::digest::Digest::OF_NOTHING,
-    };
-    attacker.request(nodes[0], &frontier.encode()).expect("an honest answer");
-    nodes.iter().for_each(|node| { eprintln!("REF {}", refusals(node, &name)); assert!((4..=5).contains(&refusals(node, &name)), "{:?}", node.lines()) });
+    attacker.request(nodes[0], &frontier).expect("an honest answer");
     // The others are as they were, and speak to each other.
     assert_eq!(before, nodes.map(since));
     publisher.publish(&federation.transport.put(vec![revoked(&[7])]));
@@ -663,4 +704,55 @@ fn an_unknown_setting_is_an_error() {
     }
     node.more.clear();
     node.start();
+}
+
+// ---- without any network -------------------------------------------------------------------------------------------
+
+/// Runs a command where there is no network, not even to itself; says why it cannot.
+fn without_network(command: &Command) -> Result<Command, Skip> {
+    let mut inside = Command::new("unshare");
+    inside.args(["--net", "--"]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        inside.env(name, value.unwrap_or_default());
+    }
+    inside.current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+    let tried = Command::new("unshare").args(["--net", "--", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => Ok(inside),
+        Ok(output) => Err(Skip::new(Kind::Netns, String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(Skip::new(Kind::Netns, format!("unshare: {error}"))),
+    }
+}
+
+#[test]
+fn a_verdict_needs_no_network() {
+    let mut federation = federation(1);
+    start_witnesses(&mut federation);
+    for part in federation.founding() {
+        federation.witnesses[0].publish(&part);
+    }
+    federation.witnesses[0].publish(&federation.transport.put(vec![revoked(&[7])]));
+    let witness = &mut federation.witnesses[0];
+    witness.witnessed(&federation.transport.origin, 2);
+    // What the witness's node holds, as a bundle; and the folder of another, which has the publishers' timestamps.
+    let mut node = federation.publishing_node();
+    node.peers = vec![federation.witnesses[0].address()];
+    node.start();
+    node.verdict(&licence(8), "accepted");
+    fs::write(node.dir().join("port.standfast"), node.get("/v1/snapshot").body).expect("a file");
+    fs::write(node.dir().join("good.jwt"), licence(8)).expect("a file");
+    fs::write(node.dir().join("revoked.jwt"), licence(7)).expect("a file");
+    assert_eq!(node.stop("TERM").0, Some(0));
+    federation.witnesses[0].kill();
+    for trust in ["port.standfast", "data"] {
+        for (file, exit, code) in [("good.jwt", 0, "accepted"), ("revoked.jwt", 1, "status-revoked")] {
+            let verify = node.cli(&format!("verify {file} --trust {trust} --json"));
+            let Some(inside) = unless_missing(without_network(&verify)) else { return };
+            let output = ended(inside);
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(exit), "{told}{}", String::from_utf8_lossy(&output.stderr));
+            let verdict: Value = serde_json::from_str(&told).expect("one JSON document");
+            assert_eq!(verdict["code"], code, "{verdict}");
+        }
+    }
 }
