@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use standfast_node::api::envelope;
 use standfast_node::keystore::{KeyUse, Keystore, Passphrase};
-use standfast_node::local::LocalNode;
 use standfast_protocol::charter::{
     Admission, AnchorTerms, Charter, Document, FreshnessLimits, KIND, Kind, Quotas, RegisterTerms, Roots, WitnessKind,
     WitnessTerms,
@@ -203,8 +202,13 @@ impl Federation {
         self.nodes += 1;
         let dir = self.dir.path().join(format!("node{}", self.nodes));
         fs::create_dir(&dir).expect("a folder");
-        LocalNode::init(&dir.join("data"), self.charter.as_bytes()).and_then(LocalNode::close).expect("a new store");
-        Node::new(self.binary.clone(), dir)
+        fs::write(dir.join("charter.note"), &self.charter).expect("a file");
+        let node = Node::new(self.binary.clone(), dir);
+        // By a process of its own: a lock that this process held would live on for a moment in every process that
+        // another test starts meanwhile.
+        let pinned = ended(node.cli("charter publish charter.note --yes"));
+        assert!(pinned.status.success(), "{}", String::from_utf8_lossy(&pinned.stderr));
+        node
     }
 
     /// Makes a node that holds the charter, and stamps the heads of the three publishers.

@@ -296,6 +296,15 @@ fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+/// Opens a ledger. Its lock may live on for a moment in a process that another test has just started.
+fn open_ledger(path: &Path, agency: &Publisher) -> Ledger {
+    let free = || match Ledger::open(path, &agency.keys[0]) {
+        Err(LedgerError::Locked(_)) => None,
+        opened => Some(opened),
+    };
+    cluster::within(free).expect("a lock that is free").expect("a ledger")
+}
+
 #[test]
 fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
     let (seed, mut dice) = Dice::seeded(5);
@@ -320,7 +329,7 @@ fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
         let prepared = drafter.prepare(&[edit(round)]);
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let on = ledger::Ground { edge: &ground.edge, proof: &[] };
-        let mut book = Ledger::open(&path, &agency.keys[0]).expect("a ledger");
+        let mut book = open_ledger(&path, &agency);
         let signed = book.sign(prepared.checkpoint(), &entries, &on, &secret).expect("a signature");
         drop(book);
         let part = submission(&prepared, &signed.note.signatures()[0], vec![edit(round)]);
@@ -337,7 +346,7 @@ fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
         let size = publisher.size_newest(&origin);
         assert!((round as u64..=round as u64 + 1).contains(&size), "seed {seed}, round {round}: {size}");
         // Whoever publishes again does not know what has arrived. Something else at this size is not signed …
-        let mut book = Ledger::open(&path, &agency.keys[0]).expect("a ledger");
+        let mut book = open_ledger(&path, &agency);
         let other = drafter.prepare(&[edit(round + 1000)]);
         let others: Vec<Vec<u8>> = other.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let refused = book.sign(other.checkpoint(), &others, &on, &secret);
