@@ -220,7 +220,11 @@ impl Federation {
 
     fn witness(&mut self, number: usize) -> Node {
         let mut node = self.node();
-        copy_files(&witness_keys()[number].path().join("keys"), &node.data_dir().join("keys"));
+        let keys = Keystore::in_data_dir(&node.data_dir());
+        fs::create_dir_all(keys.dir()).expect("a folder");
+        for (name, bytes) in &witness_keys()[number].files {
+            fs::write(keys.dir().join(name), bytes).expect("a file");
+        }
         let credentials = node.dir.join("credentials");
         fs::create_dir(&credentials).expect("a folder");
         fs::write(credentials.join(format!("standfast.{WITNESS_KEY}")), format!("{PASSPHRASE}\n")).expect("a file");
@@ -262,14 +266,7 @@ impl Federation {
 fn charter(anchor: &Publisher, witnesses: usize) -> Charter {
     let now = now();
     let root = VerifierKey::new("interior.example/root", Algorithm::Note, SecretKey::from_seed(&[9; 32]).public());
-    let keys: Vec<[VerifierKey; 2]> = witness_keys()
-        .iter()
-        .take(witnesses)
-        .map(|dir| {
-            let public = Keystore::in_data_dir(dir.path()).public(WITNESS_KEY).expect("a public part");
-            public.verifier_keys().expect("keys").try_into().expect("a key to cosign by and one for views")
-        })
-        .collect();
+    let keys: Vec<&[VerifierKey; 2]> = witness_keys().iter().take(witnesses).map(|witness| &witness.keys).collect();
     let names: Vec<String> = (1..=witnesses).map(|number| format!("w{number}")).collect();
     let lines: String =
         names.iter().zip(&keys).map(|(name, [cosign, _])| format!("witness {name} {cosign}\n")).collect();
@@ -302,16 +299,27 @@ fn charter(anchor: &Publisher, witnesses: usize) -> Charter {
     Charter::new(document).expect("a valid charter")
 }
 
-/// Data directories with a witness key each: made once, for a key file costs a fraction of a second.
-fn witness_keys() -> &'static [tempfile::TempDir; 3] {
-    static KEYS: OnceLock<[tempfile::TempDir; 3]> = OnceLock::new();
+/// A witness's verifier keys, and the files of its key folder.
+struct WitnessKey {
+    keys: [VerifierKey; 2],
+    files: Vec<(std::ffi::OsString, Vec<u8>)>,
+}
+
+/// The witnesses' keys: made once, for a key file costs a fraction of a second.
+fn witness_keys() -> &'static [WitnessKey; 3] {
+    static KEYS: OnceLock<[WitnessKey; 3]> = OnceLock::new();
     KEYS.get_or_init(|| {
         [0, 1, 2].map(|_| {
             let dir = tempfile::tempdir().expect("a scratch folder");
             let passphrase = Passphrase::new(PASSPHRASE.to_owned().into()).expect("a passphrase");
-            let made = Keystore::in_data_dir(dir.path());
-            made.create(WITNESS_KEY, KeyUse::Witness, &passphrase, Time::from_secs_saturating(now())).expect("a key");
-            dir
+            let keystore = Keystore::in_data_dir(dir.path());
+            let made = keystore.create(WITNESS_KEY, KeyUse::Witness, &passphrase, Time::from_secs_saturating(now()));
+            let keys = made.expect("a key").verifier_keys().expect("keys");
+            let files = fs::read_dir(keystore.dir()).expect("a folder").map(|file| {
+                let file = file.expect("a file");
+                (file.file_name(), fs::read(file.path()).expect("a file"))
+            });
+            WitnessKey { keys: keys.try_into().expect("a key to cosign by and one for views"), files: files.collect() }
         })
     })
 }
@@ -426,7 +434,7 @@ impl Node {
     /// Writes its settings, and returns the command that runs it.
     pub fn command(&self) -> Command {
         let mut text = format!(
-            "data_dir = {:?}\n[network]\nlisten = [\"/ip4/127.0.0.1/tcp/{}\"]\nmesh_low = 2\nmesh_target = 4\nmesh_high = 8\n\
+            "data_dir = {:?}\nlog = \"info,standfast_node=debug\"\n[network]\nlisten = [\"/ip4/127.0.0.1/tcp/{}\"]\nmesh_low = 2\nmesh_target = 4\nmesh_high = 8\n\
              [peers]\nstatic = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[pace]\nsync_min_s = {}\nsync_max_s = {}\n\
              [publisher]\ntimestamp_interval_s = 2\n",
             self.data_dir(),
@@ -671,7 +679,12 @@ impl Node {
 }
 
 impl Drop for Node {
+    #[allow(clippy::print_stderr, reason = "the test runner shows it for a test that fails, which is when it is said")]
     fn drop(&mut self) {
+        if std::thread::panicking() && self.running.is_some() {
+            // The cause may stand with another node than the one that the test has waited for.
+            eprintln!("{}\n{}", self.dir.display(), self.report());
+        }
         self.kill();
     }
 }
