@@ -219,16 +219,19 @@ impl<'a> Publisher<'a> {
         Ledger::open(&path, &self.key).map_err(|e| ledger_error(&e))
     }
 
-    /// Hands over again what was signed beyond the newest head of the node.
-    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<Vec<u64>> {
-        let size = self.replica()?.register(&self.origin).map_or(0, |register| register.size_newest());
-        let signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
-        for signed in signed.iter().filter(|signed| signed.checkpoint.size > 0) {
+    /// Hands over again what was signed beyond the newest head of the node; returns all that is held then.
+    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
+        let replica = self.replica()?;
+        let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
+        let mut signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
+        signed.retain(|signed| signed.checkpoint.size > 0);
+        for signed in &signed {
             let bodies = outbox.bodies(&signed.checkpoint)?;
             self.hand_over(signed, bodies)?;
-            outbox.forget(&signed.checkpoint);
         }
-        Ok(signed.iter().map(|signed| signed.checkpoint.size).filter(|size| *size > 0).collect())
+        outbox.sweep()?;
+        let sizes: Vec<u64> = signed.iter().map(|signed| signed.checkpoint.size).collect();
+        Ok((if sizes.is_empty() { replica } else { self.replica()? }, sizes))
     }
 
     fn hand_over(&mut self, signed: &Signed, bodies: Vec<Bytes>) -> CliResult<()> {
@@ -282,9 +285,8 @@ impl<'a> Publisher<'a> {
         confirm_broad: Option<u64>,
     ) -> CliResult<Published> {
         let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context)?;
-        let resent = self.resend(&ledger, &outbox)?;
-        let replica = self.replica()?;
+        let outbox = Outbox::open(self.context, &self.own.name)?;
+        let (replica, resent) = self.resend(&ledger, &outbox)?;
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(gather(&view)?);
         broad::check(&view, &changes, confirm_broad)?;
@@ -298,7 +300,8 @@ impl<'a> Publisher<'a> {
         self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
         published.taken_after = published.handed_over.elapsed();
         outbox.forget(&signed.checkpoint);
-        published.peers = self.desk.peers()?;
+        // A node that stops right after it took the change has taken it.
+        published.peers = self.desk.peers().ok().flatten();
         published.size = signed.checkpoint.size;
         published.root = signed.checkpoint.root;
         published.changes = changes.iter().map(|c| (c.key.clone(), c.body.as_ref().map(|b| Digest::of(b)))).collect();
@@ -364,11 +367,12 @@ pub fn run(
 }
 
 fn tell(context: &Context, desk: &Desk, published: &Published, options: &ChangeOptions, kind: Kind) -> CliResult {
-    if published.changes.is_empty() && published.resent.is_empty() {
+    let unchanged = published.changes.is_empty() && published.resent.is_empty();
+    if unchanged && (options.wait.is_none() || published.size == 0) {
         screen::unchanged(context, published)?;
         return Ok(Exit::Done);
     }
-    if options.urgent && kind == Kind::Withdrawal {
+    if options.urgent && kind == Kind::Withdrawal && !unchanged {
         screen::urgent(context, published)?;
     }
     let Some(span) = options.wait else {
@@ -433,7 +437,7 @@ impl Publisher<'_> {
     /// Signs a draft and keeps the signature in its file; sends nothing.
     fn sign_draft(&mut self, path: &Path, mut draft: Draft) -> CliResult {
         let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context)?;
+        let outbox = Outbox::open(self.context, &self.own.name)?;
         let replica = self.replica()?;
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
         if let Some((newest, _)) = ledger.newest().filter(|(newest, _)| *newest > size) {
@@ -483,10 +487,8 @@ pub fn publish_draft(context: &Context, path: &Path, options: &ChangeOptions) ->
     let (origin, size, root) = (head.checkpoint.origin.clone(), head.checkpoint.size, head.checkpoint.root);
     let size_before = head.first;
     let handed_over = Instant::now();
-    let checkpoint = head.checkpoint.clone();
     desk.submit(Submission { bodies: draft::distinct(draft.bodies()?), heads: vec![head], ..Submission::default() })?;
     let taken_after = handed_over.elapsed();
-    Outbox::open(context)?.forget(&checkpoint);
     let replica = desk.replica(context)?;
     let changes = draft.changes()?;
     let published = Published {

@@ -150,7 +150,7 @@ fn words(code: Code) -> Four {
             "ask for another one",
         ),
         Code::ValidityEarly => (
-            "it is not valid yet",
+            "its time has not begun",
             "the credential or its proof has not begun",
             "Or this device's clock is behind.",
             "ask for another one · or check this device's clock",

@@ -135,6 +135,15 @@ pub fn witnessed(snapshot: &Snapshot, origin: &str, ages: &Ages) -> String {
     }
 }
 
+/// Says whether a record counts: `witnessed`, `pending`, or `published` where nobody witnesses.
+pub fn standing(replica: &Replica, witnessed: bool) -> &'static str {
+    match witnessed {
+        true if replica.quorum().is_none() => "published",
+        true => "witnessed",
+        false => "pending",
+    }
+}
+
 /// Says how long ago a register's owner spoke.
 pub fn published(ages: &Ages) -> String {
     ages.age(ages.published).map_or_else(|| "never".to_owned(), words::age)

@@ -93,6 +93,9 @@ pub struct RegisterStanding {
     pub witnessed_age_s: Option<u64>,
     /// Since its owner last confirmed it.
     pub published_age_s: Option<u64>,
+    /// Records that its entries name and whose content is not held.
+    #[serde(default)]
+    pub bodies_missing: Option<u64>,
 }
 
 /// Until when verifying works.
@@ -102,8 +105,8 @@ pub struct Readiness {
     pub open: Vec<(String, String)>,
     /// Until when the rest is fresh enough.
     pub until: Option<Time>,
-    /// What ends first.
-    pub first: Option<String>,
+    /// What ends first, and by which limit.
+    pub first: Option<(String, Option<u64>)>,
 }
 
 impl Standing {
@@ -146,17 +149,17 @@ impl Standing {
     /// Reckons until when verifying works under a policy.
     pub fn readiness(&self, policy: &Policy) -> Readiness {
         let now = self.now();
-        let mut ends: Vec<(u64, String)> = Vec::new();
+        let mut ends: Vec<(u64, String, Option<u64>)> = Vec::new();
         let mut open = Vec::new();
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
         } else {
-            ends.push((charter.expires_at.since(now), format!("charter {} expires", charter.version)));
+            ends.push((charter.expires_at.since(now), format!("charter {} expires", charter.version), None));
             let limit = policy.limits.charter_s;
             match charter.age_s.and_then(|age| limit.checked_sub(age)) {
-                Some(left) => ends.push((left, format!("charter {} grows too old", charter.version))),
+                Some(left) => ends.push((left, format!("charter {} grows too old", charter.version), Some(limit))),
                 None if unwitnessed => {}
                 None => open.push((format!("charter {}", charter.version), old("not confirmed", charter.age_s, limit))),
             }
@@ -173,16 +176,24 @@ impl Standing {
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
+                (..) if register.missing() > 0 => {
+                    open.push((name, words::counted(register.missing(), "record missing", "records missing")));
+                }
                 _ => {
-                    let lefts = ages.iter().filter_map(|(_, age, limit, _)| limit.checked_sub((*age)?));
-                    if let Some(left) = lefts.min() {
-                        ends.push((left, format!("{name} grows too old")));
+                    let lefts =
+                        ages.iter().filter_map(|(_, age, limit, _)| Some((limit.checked_sub((*age)?)?, *limit)));
+                    if let Some((left, limit)) = lefts.min() {
+                        ends.push((left, format!("{name} grows too old"), Some(limit)));
                     }
                 }
             }
         }
         let first = ends.into_iter().min();
-        Readiness { open, until: first.as_ref().map(|(left, _)| now.plus(*left)), first: first.map(|(_, what)| what) }
+        Readiness {
+            open,
+            until: first.as_ref().map(|(left, ..)| now.plus(*left)),
+            first: first.map(|(_, what, limit)| (what, limit)),
+        }
     }
 
     /// Draws the registers as a table.
@@ -236,6 +247,7 @@ impl RegisterStanding {
                 witnesses: None,
                 witnessed_age_s: None,
                 published_age_s: None,
+                bodies_missing: None,
             };
         };
         let register = held.register();
@@ -249,6 +261,7 @@ impl RegisterStanding {
             _ => "good",
         };
         let witnessed = register.size_witnessed();
+        let missing = register.bodies_needed().iter().filter(|digest| !held.bodies().contains(digest)).count();
         Self {
             origin: origin.to_owned(),
             state: state.to_owned(),
@@ -258,6 +271,7 @@ impl RegisterStanding {
             witnesses: Some(snapshot.witnesses_at(held).len() as u64),
             witnessed_age_s: age(|ages| ages.witnessed),
             published_age_s: age(|ages| ages.published),
+            bodies_missing: Some(missing as u64),
         }
     }
 
@@ -266,10 +280,14 @@ impl RegisterStanding {
         over(self.witnessed_age_s, policy.limits.witnessed_s) || over(self.published_age_s, policy.limits.published_s)
     }
 
+    fn missing(&self) -> u64 {
+        self.bodies_missing.unwrap_or(0)
+    }
+
     fn sign(&self, policy: &Policy) -> Sign {
         match self.state.as_str() {
             "forked" | "frozen" => Sign::Tampered,
-            "good" if !self.is_stale(policy) => Sign::Good,
+            "good" if !self.is_stale(policy) && self.missing() == 0 => Sign::Good,
             _ => Sign::Open,
         }
     }
@@ -285,6 +303,9 @@ impl RegisterStanding {
             let pending = self.size_newest.unwrap_or(0).saturating_sub(self.size_witnessed.unwrap_or(0));
             if pending > 0 {
                 notes.push(format!("{} pending", words::grouped(pending)));
+            }
+            if self.missing() > 0 {
+                notes.push(words::counted(self.missing(), "record missing", "records missing"));
             }
             if self.witnessed_age_s.is_some_and(|age| age > policy.limits.witnessed_s) && self.state == "good" {
                 notes.push("too old".to_owned());

@@ -2,13 +2,13 @@
 //!
 //! Reads one file and opens no socket. Opening a bundle replays it: every signature and every entry is checked again.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use standfast_node::store::snapshot_file::SNAPSHOT_FILE_NAME;
 use standfast_protocol::bundle::{Bundle, BundleError, Report};
 use standfast_protocol::limits;
+use standfast_protocol::replica::Replica;
 use standfast_protocol::snapshot::Snapshot;
 
 use crate::command::Context;
@@ -44,8 +44,24 @@ pub fn load(context: &Context) -> CliResult<Trusted> {
 pub fn open(context: &Context, path: &Path) -> CliResult<Trusted> {
     let bytes = context.read(path, limits::BUNDLE_SIZE_MAX as u64)?;
     let bundle = Bundle::decode(&bytes).map_err(|e| bundle_error(path, &e))?;
-    let (replica, report) = bundle.open(context.now.secs()).map_err(|e| bundle_error(path, &e))?;
+    let (replica, report) = open_alone(path, &bundle, context.now.secs())?;
     Ok(Trusted { snapshot: Snapshot::new(replica), report, path: path.to_owned(), size_bytes: bytes.len() as u64 })
+}
+
+/// Opens a bundle by itself. Bodies are named by their digests, so an altered one is a stranger beside a missing one:
+/// without this look it would pass as one that its sender did not have.
+pub fn open_alone(path: &Path, bundle: &Bundle, now: u64) -> CliResult<(Replica, Report)> {
+    let (replica, report) = bundle.open(now).map_err(|e| bundle_error(path, &e))?;
+    if report.bodies_unneeded > 0 && report.unbound.is_empty() && !replica.bodies_missing().is_empty() {
+        return Err(altered(path)
+            .cause("expected only the records that its entries name, came another one")
+            .hint("nothing of it was taken; get it again from its sender"));
+    }
+    Ok((replica, report))
+}
+
+fn altered(path: &Path) -> CliError {
+    CliError::new("bundle-altered", Exit::Tampered, format!("{} was altered or cut short", shown(path)))
 }
 
 /// There is nothing to judge by: a file that is missing, and what makes one.
@@ -69,27 +85,11 @@ pub fn bundle_error(path: &Path, error: &BundleError) -> CliError {
                 .cause(format!("the bundle is of network {}", words::short(&found.to_string())))
                 .hint(format!("nothing was taken; judge by it alone: --trust {shown}"))
         }
-        _ => CliError::new("bundle-altered", Exit::Tampered, format!("{shown} was altered or cut short"))
-            .because(error)
-            .hint("nothing of it was taken; get it again from its sender"),
+        _ => altered(path).because(error).hint("nothing of it was taken; get it again from its sender"),
     }
 }
 
 /// A path as messages name it.
 pub fn shown(path: &Path) -> String {
     if path == Path::new("-") { "stdin".to_owned() } else { words::clean(&path.to_string_lossy()) }
-}
-
-/// Reads the local snapshot if there is one; `None` when nothing is held.
-pub fn load_held(context: &Context) -> CliResult<Option<Trusted>> {
-    match open(context, &context.config.data_dir.join(SNAPSHOT_FILE_NAME)) {
-        Ok(trusted) => Ok(Some(trusted)),
-        Err(error) if error.code == "file-missing" => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// An error of reading that means the file is not there.
-pub fn is_missing(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
 }

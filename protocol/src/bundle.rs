@@ -152,6 +152,9 @@ pub struct Report {
     pub level: Vec<String>,
     /// Registers that no charter or trust entry names.
     pub unbound: Vec<String>,
+    /// Bodies that no register held needs, which were left out. Beside a body that is missing, in a bundle opened by
+    /// itself, one of them is a body that was altered.
+    pub bodies_unneeded: usize,
 }
 
 impl Bundle {
@@ -262,7 +265,7 @@ impl Bundle {
                 replica.offer_view(view, now);
             }
         }
-        replica.drop_unneeded_bodies();
+        report.bodies_unneeded = replica.drop_unneeded_bodies();
         Ok(report)
     }
 

@@ -1,6 +1,7 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod cluster;
+mod agency;
 mod command_line;
 mod interop;
 mod model {
@@ -16,5 +17,6 @@ mod model {
     mod trie;
     mod trust;
 }
+mod screens;
 mod verify;
 mod w3c;

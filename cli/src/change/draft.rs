@@ -6,7 +6,7 @@
 //!  "signed": {"size": 3, "note": "<the signed checkpoint>", "entries": ["<base64>"]}}
 //! ```
 //!
-//! The same document stands in `outbox/` from before a checkpoint is signed until it was handed over: the signer's
+//! The same document stands in `outbox/<key>/` from before a checkpoint is signed until it was handed over: the signer's
 //! ledger remembers entries and note, and this the bodies, so that a retry sends all of it.
 
 use std::collections::BTreeMap;
@@ -166,9 +166,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox of a data directory.
-    pub(super) fn open(context: &Context) -> CliResult<Self> {
-        Ok(Self { folder: held::folder(context, FOLDER)? })
+    /// Opens the outbox of a key; whoever holds its ledger is alone here.
+    pub(super) fn open(context: &Context, key: &str) -> CliResult<Self> {
+        let folder = held::folder(context, FOLDER)?.join(key);
+        file::private_dir(&folder).map_err(|e| CliError::file(&folder, &e))?;
+        Ok(Self { folder })
     }
 
     /// By the root, so that a change that was prepared and never signed is not taken for the one that was.
@@ -191,6 +193,15 @@ impl Outbox {
     pub(super) fn forget(&self, checkpoint: &Checkpoint) {
         // One that stays is sent nowhere: only what the ledger signed is.
         let _ = fs::remove_file(self.path(checkpoint));
+    }
+
+    /// Forgets all changes: what was signed has been handed over, and what was not signed never will be.
+    pub(super) fn sweep(&self) -> CliResult<()> {
+        let failed = |e: io::Error| CliError::file(&self.folder, &e);
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+        }
+        Ok(())
     }
 }
 

@@ -98,7 +98,7 @@ fn resent_words(style: &Style, published: &Published) -> String {
 pub(super) fn unchanged(context: &Context, published: &Published) -> CliResult<()> {
     context.output.result(&document(published, None), |style| {
         let sign = style.sign(Sign::Good);
-        format!("{sign} nothing to change: {} says so at {}\n", published.name, words::grouped(published.size))
+        format!("{sign} nothing to change: {} says it already\n", published.name)
     })?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::error::{CliError, CliResult, Exit};
 use crate::output::{COLUMNS, Style, words, wrap};
 use crate::policy_source;
 use crate::standing::{NodeStanding, Standing};
-use crate::trust_source::{self, Trusted, bundle_error, shown};
+use crate::trust_source::{self, Trusted, bundle_error, open_alone, shown};
 
 /// Columns before the text of a row.
 const INDENT: usize = 9;
@@ -77,10 +77,13 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
 fn export(context: &Context, out: &Path, yes: bool) -> CliResult {
     let policy = policy_source::load(context)?;
     let trusted = match (&context.config.trust, context.client()?) {
-        (None, Some(client)) => asked(context, &client)?,
+        (None, Some(client)) => match asked(context, &client) {
+            Err(error) if is_silent(context, &error) => trust_source::load(context)?,
+            done => done?,
+        },
         _ => trust_source::load(context)?,
     };
-    // The same frontier gives the same bytes, whatever file it was read from.
+    // Written anew from what was opened, so that nothing unchecked is passed on.
     let bytes = Bundle::of(trusted.snapshot.replica()).encode();
     context.write(out, &bytes, yes)?;
     if out == Path::new("-") {
@@ -107,7 +110,7 @@ fn asked(context: &Context, client: &Client) -> CliResult<Trusted> {
     }
     let path = PathBuf::from(client.url());
     let bundle = Bundle::decode(&answer.body).map_err(|e| bundle_error(&path, &e))?;
-    let (replica, report) = bundle.open(context.now.secs()).map_err(|e| bundle_error(&path, &e))?;
+    let (replica, report) = open_alone(&path, &bundle, context.now.secs())?;
     Ok(Trusted { snapshot: Snapshot::new(replica), report, path, size_bytes: answer.body.len() as u64 })
 }
 
@@ -238,12 +241,35 @@ fn import(context: &Context, files: &[PathBuf]) -> CliResult {
 }
 
 fn open_store(context: &Context) -> CliResult<Store> {
+    let mut silent = None;
     if let Some(client) = context.client()? {
-        let replica = asked(context, &client)?.snapshot.replica().clone();
-        return Ok(Store::Node(client, replica));
+        match asked(context, &client) {
+            Ok(trusted) => return Ok(Store::Node(client, trusted.snapshot.replica().clone())),
+            // It may have been killed: the store's lock knows.
+            Err(error) if is_silent(context, &error) => silent = Some(error),
+            Err(error) => return Err(error),
+        }
     }
-    let node = LocalNode::open(&context.config.data_dir).map_err(|e| node_error(&e))?;
-    Ok(Store::Local(Box::new(node)))
+    match LocalNode::open(&context.config.data_dir) {
+        Ok(node) => Ok(Store::Local(Box::new(node))),
+        Err(NodeError::Store(StoreError::InUse { process })) => Err(in_use(process, silent)),
+        Err(error) => Err(node_error(&error)),
+    }
+}
+
+/// True when the node of this data directory, which nobody named, does not answer.
+fn is_silent(context: &Context, error: &CliError) -> bool {
+    error.code == "node-silent" && context.config.node.is_none()
+}
+
+fn in_use(process: Option<u32>, silent: Option<CliError>) -> CliError {
+    let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+    let error = CliError::new("store-locked", Exit::Io, format!("the store is in use by a running node{process}"));
+    let error = match silent {
+        Some(silent) => silent.causes.into_iter().fold(error.cause(silent.message), CliError::cause),
+        None => error.cause("it offers no API"),
+    };
+    error.hint("turn [api] on, or stop the node: systemctl stop standfast")
 }
 
 fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Imported> {
@@ -253,6 +279,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
         Store::Node(_, replica) => replica.clone(),
         Store::Local(node) => node.replica().clone(),
     };
+    open_alone(file, &bundle, context.now.secs())?;
     // Tried on a copy first: a bundle is taken whole or not at all.
     let mut after = before.clone();
     let report = bundle.import_into(&mut after, context.now.secs()).map_err(|e| bundle_error(file, &e))?;
@@ -333,11 +360,6 @@ fn node_error(error: &NodeError) -> CliError {
         NodeError::OtherNetwork { .. } => CliError::of("other-network", Exit::Refused, error),
         NodeError::Submit(_) => {
             CliError::new("not-admitted", Exit::Refused, "the store did not take it").because(error)
-        }
-        NodeError::Store(StoreError::InUse { .. }) => {
-            CliError::new("store-locked", Exit::Io, "the store is in use by a running node")
-                .because(error)
-                .hint("turn [api] on, or stop the node: systemctl stop standfast")
         }
         _ => CliError::new("store", Exit::Io, "the store cannot be used").because(error),
     }

@@ -281,7 +281,7 @@ fn edited(view: &View<'_>, deed: Deed, uri: &str, values: &[(u64, u8)]) -> CliRe
         return Err(CliError::usage(format!("list {shown} is for {}", words::clean(list.purpose())))
             .hint(format!("what fits: {fitting}")));
     }
-    let beyond = |e| CliError::usage(format!("list {shown} cannot say this")).because(&e);
+    let beyond = |e| CliError::usage(format!("list {shown} has no such status")).because(&e);
     let new = list.edited(list.length(), values).map_err(beyond)?;
     Ok(RecordChange::put(key, new.encode()))
 }

@@ -188,7 +188,7 @@ fn show(context: &Context, did: &str) -> CliResult {
             out.push_str(&format!("{}\n", words::did(one.did)));
             let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<9} {text}\n"));
             row("register", held::name(replica, &one.register));
-            row("state", if one.witnessed { "witnessed" } else { "pending" }.to_owned());
+            row("state", held::standing(replica, one.witnessed).to_owned());
             if let Some(ages) = snapshot.ages(&one.register, context.now.secs()) {
                 row("fresh", held::witnessed(&snapshot, &one.register, &ages));
             }

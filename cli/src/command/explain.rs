@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use standfast_protocol::limits::CREDENTIAL_SIZE_MAX;
 use standfast_protocol::time::Time;
-use standfast_protocol::verdict::{Check, CheckName, CheckResult, Code, Evidence};
+use standfast_protocol::verdict::{Check, CheckName, CheckResult, Code, Evidence, Warning};
 
 use super::Context;
 use super::verify::card;
@@ -121,7 +121,8 @@ fn draw(bench: &Bench<'_>, judged: &Judged, style: &Style) -> String {
     }
     for warning in &judged.verdict.warnings {
         let (code, meaning, _) = codes::of_warning(*warning);
-        out.push_str(&wrap(&format!("! {meaning} ({code})"), COLUMNS).join("\n  "));
+        let mark = if *warning == Warning::RegisterForked { "!" } else { "note:" };
+        out.push_str(&wrap(&format!("{mark} {meaning} ({code})"), COLUMNS - 2).join("\n  "));
         out.push('\n');
     }
     if judged.verdict.code().is_some() {

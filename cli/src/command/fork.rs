@@ -84,8 +84,8 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
     let trusted = trust_source::load(context)?;
     let snapshot = &trusted.snapshot;
     let path = Path::new(subject);
-    let (origin, proof) =
-        if subject == "-" || path.is_file() { from_file(context, snapshot, path)? } else { held(snapshot, subject)? };
+    let is_file = subject == "-" || path.is_file();
+    let (origin, proof) = if is_file { from_file(context, snapshot, path)? } else { held(snapshot, subject)? };
     let document = document(snapshot, &origin, &proof).ok_or_else(|| {
         CliError::malformed("the proof does not name two heads").cause("expected two signed notes of one register")
     })?;
@@ -114,22 +114,13 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         }
         text.push_str("  proof     holds under the keys that the trust path binds\n");
         text.push_str(&standing(snapshot, &origin));
-        text.push_str(&format!(
-            "→ report it: standfast fork show {} --out {}.fork\n",
-            subject_word(subject),
-            file_name(&name)
-        ));
+        if !is_file {
+            let word = super::verify::judged::quoted(subject);
+            text.push_str(&format!("→ a file to report it by: standfast fork show {word} --out FILE\n"));
+        }
         text
     })?;
     Ok(Exit::Done)
-}
-
-fn subject_word(subject: &str) -> String {
-    super::verify::judged::quoted(subject)
-}
-
-fn file_name(name: &str) -> String {
-    name.split('/').next().unwrap_or(name).to_owned()
 }
 
 /// What still counts of a forked register.
@@ -144,7 +135,7 @@ fn standing(snapshot: &Snapshot, origin: &str) -> String {
         let share = words::share(cosigners(register, witnessed) as u64, named);
         format!("size {}, which {share} witnesses saw, until it is too old", words::grouped(witnessed))
     };
-    format!("  counts    {stand}\n  counts    what either history revokes or withdraws\n")
+    format!("  counts    {stand}\n            what either history revokes or withdraws\n")
 }
 
 fn name(snapshot: &Snapshot, origin: &str) -> String {

@@ -44,22 +44,15 @@ fn list(context: &Context) -> CliResult {
         ];
         let mut table = Table::new(columns, false);
         for policy in &policies {
-            let up_to = |limit, second: Option<u64>| match second {
-                Some(second) => format!("{}, then {}", words::left(limit), words::left(second)),
-                None => words::left(limit),
-            };
             let (limits, second) = (&policy.limits, &policy.tolerated);
-            let note = if policy.name == in_force { "in force" } else { "-" };
-            table.row(
-                None,
-                [
-                    policy.name.clone(),
-                    up_to(limits.witnessed_s, second.witnessed_s),
-                    up_to(limits.published_s, second.published_s),
-                    up_to(limits.charter_s, second.charter_s),
-                    note.to_owned(),
-                ],
-            );
+            let seconds = [second.witnessed_s, second.published_s, second.charter_s];
+            let seconds: Vec<String> = seconds.into_iter().flatten().map(words::left).collect();
+            let tolerates = (!seconds.is_empty()).then(|| format!("warns to {}", seconds.join(", ")));
+            let in_force = (policy.name == in_force).then(|| "in force".to_owned());
+            let notes: Vec<String> = in_force.into_iter().chain(tolerates).collect();
+            let note = if notes.is_empty() { "-".to_owned() } else { notes.join(", ") };
+            let limits = [limits.witnessed_s, limits.published_s, limits.charter_s].map(words::left);
+            table.row(None, [vec![policy.name.clone()], limits.to_vec(), vec![note]].concat());
         }
         table.draw(style)
     })?;
@@ -78,21 +71,18 @@ fn toml_of(policy: &Policy) -> String {
     let string = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let strings = |items: &[String]| format!("[{}]", items.iter().map(|i| string(i)).collect::<Vec<_>>().join(", "));
     let Policy { name, rejects, formats, trust, holder, quorum_none, limits, tolerated } = policy;
-    let mut out = format!(
-        "name = {}\n\
-         rejects = {}   # what a status list may say that rejects\n\
-         formats = {}\n\
-         trust = {trust}           # false: whether the issuer is authorised is not judged\n\
-         holder = {holder}         # true: only with a presentation by its holder\n\
-         quorum_none = {quorum_none}    # true: a network without witnesses is good enough\n\n\
-         [limits]               # older data decides nothing\n",
-        string(name),
-        strings(rejects),
-        strings(formats)
-    );
-    let line = |name: &str, secs: u64, note: &str| {
-        format!("{:<22} # {}{note}\n", format!("{name} = {secs}"), words::left(secs))
-    };
+    let plain = |code: String, note: &str| format!("{code:<21} # {note}\n");
+    let line =
+        |name: &str, secs: u64, note: &str| plain(format!("{name} = {secs}"), &format!("{}{note}", words::left(secs)));
+    let mut out = format!("name = {}\nformats = {}\n", string(name), strings(formats));
+    out.push_str(&format!(
+        "# what a status list may say of a credential that rejects it\nrejects = {}\n",
+        strings(rejects)
+    ));
+    out.push_str(&plain(format!("trust = {trust}"), "false: whether the issuer is authorised is not judged"));
+    out.push_str(&plain(format!("holder = {holder}"), "true: only with a presentation by its holder"));
+    out.push_str(&plain(format!("quorum_none = {quorum_none}"), "true: a network without witnesses is good enough"));
+    out.push_str(&format!("\n{}", plain("[limits]".to_owned(), "what is older decides nothing")));
     out.push_str(&line("witnessed_s", limits.witnessed_s, " since a quorum of witnesses stood by it"));
     out.push_str(&line("published_s", limits.published_s, " since its owner confirmed it"));
     out.push_str(&line("charter_s", limits.charter_s, " since a quorum named the charter"));
@@ -102,7 +92,7 @@ fn toml_of(policy: &Policy) -> String {
         ("charter_s", tolerated.charter_s),
     ];
     if seconds.iter().any(|(_, second)| second.is_some()) {
-        out.push_str("\n[tolerated]            # up to here accepted, with a warning\n");
+        out.push_str(&format!("\n{}", plain("[tolerated]".to_owned(), "up to here accepted, with a warning")));
         for (name, second) in seconds {
             if let Some(secs) = second {
                 out.push_str(&line(name, secs, ""));

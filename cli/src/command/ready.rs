@@ -67,14 +67,15 @@ fn card(
     let registers = standing.registers.len();
     let until = readiness.until.map(|until| words::from_now(until, now)).unwrap_or_default();
     if ready {
-        let first = readiness.first.clone().unwrap_or_default();
+        let (first, limit) = readiness.first.clone().unwrap_or_default();
+        let limit = limit.map(|limit| format!(", {}", words::left(limit))).unwrap_or_default();
         return Card {
             sign: Sign::Good,
             decision: "READY",
             headline: format!("until {until}"),
             rows: vec![
                 Row::new("holds", holds),
-                Row::new("first", format!("{first} (policy {policy})")),
+                Row::new("first", format!("{first} (policy {policy}{limit})")),
                 Row::whole("do", "before then connect, or: standfast bundle import FILE"),
             ],
         };

@@ -132,7 +132,7 @@ fn show(context: &Context, record: &str, register: Option<&str>) -> CliResult {
         let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<9} {text}\n"));
         row("register", words::origin_short(line.register));
         row("sha256", line.sha256.to_string());
-        row("state", if line.witnessed { "witnessed" } else { "pending" }.to_owned());
+        row("state", held::standing(replica, line.witnessed).to_owned());
         let Some(record) = held else {
             row("body", "has not come here yet".to_owned());
             return out;

@@ -38,7 +38,7 @@ fn standing(context: &Context, policy: &Policy) -> CliResult<Standing> {
         }
         Err(error) if context.config.node.is_some() => Err(error),
         Err(error) => {
-            context.output.note(&format!("! {}: shown from the snapshot", error.message));
+            context.output.note(&format!("note: {}; shown from the snapshot", error.message));
             local(NodeStanding::default())
         }
     }

@@ -179,7 +179,7 @@ fn show(context: &Context, uri: &str) -> CliResult {
             row("size", words::size(size));
         }
         row("register", held::name(replica, &list.register));
-        row("state", if list.witnessed { "witnessed" } else { "pending" }.to_owned());
+        row("state", held::standing(replica, list.witnessed).to_owned());
         if let Some(ages) = &ages {
             row("fresh", held::witnessed(&snapshot, &list.register, ages));
         }

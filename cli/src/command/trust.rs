@@ -10,7 +10,7 @@ use standfast_protocol::credential::json::{Json, Object};
 use standfast_protocol::did::is_did;
 use standfast_protocol::key::{Algorithm, VerifierKey};
 use standfast_protocol::limits;
-use standfast_protocol::register::body::TrustEntry;
+use standfast_protocol::register::body::{Record, TrustEntry};
 use standfast_protocol::register::fact::{Binding, Outcome};
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::time::Time;
@@ -34,11 +34,12 @@ const LABEL: &str = "default";
 pub fn run(context: &Context, command: Verb) -> CliResult {
     match command {
         Verb::Grant { did, action, types, until, from, status_required, change } => {
-            let window = window(context, from.map(|from| from.resolve(context.now)), until.resolve(context.now))?;
+            let given = from.map(|from| from.resolve(context.now));
+            let window = Window { from: given, until: until.resolve(context.now) };
             grant(context, &Grant { did: &did, action: &action, types: &types, window, status_required }, &change)
         }
         Verb::Recognize { did, actions, types, depth, until, after, change } => {
-            let window = window(context, None, until.resolve(context.now))?;
+            let window = Window { from: None, until: until.resolve(context.now) };
             let order =
                 Recognition { did: &did, actions: &actions, types: &types, depth, window, after: after.as_ref() };
             recognize(context, &order, &change)
@@ -53,7 +54,7 @@ struct Grant<'a> {
     did: &'a str,
     action: &'a str,
     types: &'a [String],
-    window: (Time, Time),
+    window: Window,
     status_required: bool,
 }
 
@@ -62,17 +63,44 @@ struct Recognition<'a> {
     actions: &'a [String],
     types: &'a [String],
     depth: u64,
-    window: (Time, Time),
+    window: Window,
     after: Option<&'a RegisterAt>,
 }
 
-fn window(context: &Context, from: Option<Time>, until: Time) -> CliResult<(Time, Time)> {
-    let from = from.unwrap_or(context.now);
-    if from < until {
-        return Ok((from, until));
+/// From when until when. Without `from` a permission that is there keeps its beginning, and a new one begins now.
+#[derive(Clone, Copy)]
+struct Window {
+    from: Option<Time>,
+    until: Time,
+}
+
+impl Window {
+    fn begins(self, context: &Context, view: &View<'_>, key: &RecordKey) -> CliResult<Time> {
+        let held = view.body(key)?.map(Record::new);
+        let held = held.as_ref().and_then(|record| record.trust_entry().ok()).map(|entry| entry.terms.valid_from);
+        let from = self.from.or(held.map(Time::from_secs_saturating)).unwrap_or(context.now);
+        if from < self.until {
+            return Ok(from);
+        }
+        let (from, until) = (words::date(from), words::date(self.until));
+        Err(CliError::usage(format!("expected an end after the beginning {from}, came {until}")))
     }
-    let (from, until) = (words::date(from), words::date(until));
-    Err(CliError::usage(format!("expected an end after the beginning {from}, came {until}")))
+}
+
+/// Under an expired charter nothing new is granted, so nothing of it is signed.
+fn need_charter(context: &Context, view: &View<'_>) -> CliResult<()> {
+    let charter = view.replica().charter();
+    if !charter.is_expired(context.now.secs()) {
+        return Ok(());
+    }
+    let version = charter.version();
+    let ended = Time::from_secs_saturating(charter.document().expires_at);
+    let (on, ago) = (words::date(ended), words::age(context.now.since(ended)));
+    let message = format!("charter {version} expired on {on}, {ago} ago: it grants nothing new");
+    Err(CliError::new("charter-expired", Exit::Open, message)
+        .cause(format!("version {} has not reached this machine", version.saturating_add(1)))
+        .hint("ask a root key holder, then: standfast charter publish FILE")
+        .hint("revocations and withdrawals still work meanwhile"))
 }
 
 fn need_did(did: &str) -> CliResult<()> {
@@ -109,7 +137,7 @@ fn ask_binding(
     if change.options.dry_run || change.options.draft.is_some() {
         return Ok(());
     }
-    let held = view.body(key)?.map(standfast_protocol::register::body::Record::new);
+    let held = view.body(key)?.map(Record::new);
     let before = held.as_ref().and_then(|record| record.trust_entry().ok()).and_then(|e| e.terms.register.as_ref());
     if before == Some(binding) {
         return Ok(());
@@ -147,11 +175,13 @@ fn grant(context: &Context, order: &Grant<'_>, change: &TrustChange) -> CliResul
     let (files, change) = change.split(|text| std::path::Path::new(text).is_file());
     let binding = one_binding(context, &files)?;
     change::run(context, &change, Kind::Grant, |view| {
+        need_charter(context, view)?;
         let mut changes = Vec::new();
         let mut asked = false;
         for resource in order.types {
             let key = key_of(order.did, order.action, resource)?;
-            let mut entry = entry(order.did, order.action, resource, order.window);
+            let from = order.window.begins(context, view, &key)?;
+            let mut entry = entry(order.did, order.action, resource, (from, order.window.until));
             if order.status_required {
                 entry.insert("status", Json::String("required".to_owned()));
             }
@@ -176,7 +206,9 @@ fn recognize(context: &Context, order: &Recognition<'_>, change: &TrustChange) -
     let (files, change) = change.split(|text| std::path::Path::new(text).is_file());
     let bound = one_binding(context, &files)?;
     change::run(context, &change, Kind::Grant, |view| {
+        need_charter(context, view)?;
         let key = key_of(order.did, RECOGNIZE, LABEL)?;
+        let from = order.window.begins(context, view, &key)?;
         let (object, binding) = match &bound {
             Some((object, binding)) => (object.clone(), binding.clone()),
             None => held_binding(view, &key)?.ok_or_else(|| {
@@ -192,7 +224,7 @@ fn recognize(context: &Context, order: &Recognition<'_>, change: &TrustChange) -
             binding = Binding::read(&Json::Object(object.clone())).unwrap_or(binding);
         }
         ask_binding(context, &change, view, &key, &binding)?;
-        let mut entry = entry(order.did, RECOGNIZE, LABEL, order.window);
+        let mut entry = entry(order.did, RECOGNIZE, LABEL, (from, order.window.until));
         let mut scope = Object::new();
         scope.insert("actions", strings(order.actions));
         scope.insert("resources", strings(order.types));
@@ -254,7 +286,7 @@ fn strings(values: &[String]) -> Json {
 /// Writes an entry's body, and reads it as every node will.
 fn checked(entry: &Object) -> CliResult<Vec<u8>> {
     let body = jcs::object_to_string(entry).into_bytes();
-    let record = standfast_protocol::register::body::Record::new(body.clone());
+    let record = Record::new(body.clone());
     record.trust_entry().map(|_| body).map_err(|reason| {
         CliError::usage("no trust entry can be made of this").cause(format!("nodes would find it {}", reason.code()))
     })
@@ -300,6 +332,10 @@ struct EntryDocument {
     reason: Option<&'static str>,
     valid_from_at: Option<Time>,
     valid_until_at: Option<Time>,
+    status_required: Option<bool>,
+    depth: Option<u64>,
+    actions: Option<Vec<String>>,
+    types: Option<Vec<String>>,
     binds: Option<String>,
 }
 
@@ -338,6 +374,10 @@ fn list(context: &Context, did: Option<&str>) -> CliResult {
                 reason: fact.reason.map(|reason| reason.code()),
                 valid_from_at: terms.map(|t| Time::from_secs_saturating(t.valid_from)),
                 valid_until_at: terms.map(|t| Time::from_secs_saturating(t.valid_until)),
+                status_required: terms.map(|t| t.status_required),
+                depth: terms.and_then(|t| t.depth),
+                actions: terms.and_then(|t| t.scope.as_ref()).map(|scope| scope.actions.clone()),
+                types: terms.and_then(|t| t.scope.as_ref()).map(|scope| scope.resources.clone()),
                 binds: terms.and_then(|t| t.register.as_ref()).map(|b| b.origin.clone()),
             });
         }

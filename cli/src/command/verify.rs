@@ -14,7 +14,6 @@ use standfast_protocol::verdict::Outcome;
 
 use super::Context;
 use crate::args::officer::Verify;
-use crate::codes;
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, words};
@@ -255,9 +254,4 @@ impl Summary {
         let elapsed = self.elapsed_ms.map(|ms| format!(" in {} ms", words::grouped(ms))).unwrap_or_default();
         format!("{}{elapsed}: {}", words::grouped(total), shown.join(" · "))
     }
-}
-
-/// Returns what a code means, for `explain` and for hints.
-pub fn words_of(judged: &Judged) -> Option<codes::CodeWords> {
-    judged.verdict.code().map(codes::of)
 }

@@ -1,10 +1,13 @@
 //! Answers to requests: a pure function of what is held.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
+use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::status::delta::Delta;
@@ -113,29 +116,37 @@ pub(crate) fn bare_message(stand: &Stand) -> HeadMessage {
     }
 }
 
-/// Returns the head at `size` with as many of its latest entries, and then of their bodies, as `payload_max` bytes hold.
-/// A status list travels as a delta where the one before it is held.
+/// Returns the head at `size` with its latest entries, and then their bodies, as `payload_max` bytes hold: those that are
+/// pending, and at least one, for whoever is further behind asks anyway. The newest bodies go first, and a status list
+/// travels as a delta on the version before it.
 pub fn head_message(replica: &Replica, register: &Register, size: u64, payload_max: usize) -> Option<HeadMessage> {
     let mut message = bare_message(register.stand(size)?);
     let mut room = payload_max;
-    while let Some(entry) = message.first.checked_sub(1).and_then(|number| register.entry(number)) {
-        match room.checked_sub(entry.bytes().len()) {
-            Some(left) => room = left,
-            None => break,
-        }
+    let is_enough = |first: u64| first < size && first <= register.size_witnessed();
+    while !is_enough(message.first)
+        && let Some(entry) = message.first.checked_sub(1).and_then(|number| register.entry(number))
+        && let Some(left) = room.checked_sub(entry.bytes().len())
+    {
+        room = left;
         message.entries.insert(0, entry.bytes().clone());
         message.first -= 1;
     }
-    let carried: Vec<_> = register.entries(message.first, size).cloned().collect();
+    let mut versions: BTreeMap<&RecordKey, Option<Digest>> = BTreeMap::new();
     let before = register.state_at(message.first);
-    for change in carried.iter().flat_map(|entry| entry.changes()) {
-        let Some(record) = change.digest.as_ref().and_then(|digest| replica.bodies().get(digest)) else { continue };
-        let base = before.as_ref().and_then(|state| state.get(change.key.as_str().as_bytes()));
-        let delta = base.and_then(|base| Delta::between(replica.bodies().get(&base)?, record));
-        let item = match delta.map(|d| d.encode()) {
-            Some(delta) if delta.len() < record.body().len() => BodyItem::Delta(Bytes::from(delta)),
+    let held = |digest: &Digest| replica.bodies().get(digest);
+    let mut items = Vec::new();
+    for change in register.entries(message.first, size).flat_map(|entry| entry.changes()) {
+        let at_first = || before.as_ref().and_then(|state| state.get(change.key.as_str().as_bytes()));
+        let base = *versions.entry(&change.key).or_insert_with(at_first);
+        versions.insert(&change.key, change.digest);
+        let Some(record) = change.digest.as_ref().and_then(held) else { continue };
+        let delta = base.and_then(|base| Delta::between(held(&base)?, record)).map(|delta| Bytes::from(delta.encode()));
+        items.push(match delta {
+            Some(delta) if delta.len() < record.body().len() => BodyItem::Delta(delta),
             _ => BodyItem::Whole(record.body().clone()),
-        };
+        });
+    }
+    for item in items.into_iter().rev() {
         let (BodyItem::Whole(bytes) | BodyItem::Delta(bytes)) = &item;
         if let Some(left) = room.checked_sub(bytes.len()) {
             room = left;

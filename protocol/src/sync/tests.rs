@@ -522,9 +522,31 @@ fn a_follower_that_was_away_sees_pending_revocations_and_the_delta_saves_bytes()
     assert!(net.node(4).machine.replica().bodies().contains(&digest));
     let register = net.node(3).machine.replica().register(&origin("interior.example")).cloned().expect("held");
     let replica = net.node(3).machine.replica().clone();
-    let message = answer::head_message(&replica, &register, 2, crate::limits::GOSSIP_PAYLOAD_SIZE_MAX);
-    let size = message.expect("held").encode().len();
-    assert!(size <= 1100, "{size} bytes");
+    let message = answer::head_message(&replica, &register, 2, crate::limits::GOSSIP_PAYLOAD_SIZE_MAX).expect("held");
+    assert!(matches!(message.bodies.as_slice(), [BodyItem::Delta(_)]), "{:?}", message.bodies);
+    let size = message.encode().len();
+    assert!(size <= 700, "{size} bytes with {} cosignatures", message.cosignatures.len());
+}
+
+#[test]
+fn a_gossiped_revocation_carries_its_delta_though_earlier_entries_ride_along() {
+    use crate::status::native::StatusList;
+    let mut net = network();
+    net.nodes[1] = None;
+    net.nodes[2] = None;
+    let uri = "https://interior.example/status/1";
+    let key = RecordKey::status(uri).expect("a key");
+    let list = StatusList::new(uri, "revocation", 1, 131_072).expect("a list");
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    net.submit(3, interior.publish(&[(key.clone(), Bytes::from(list.encode()))])).expect("published");
+    let revoked = Bytes::from(list.edited(131_072, &[(77, 1)]).expect("edited").encode());
+    net.submit(3, interior.publish(&[(key, revoked.clone())])).expect("published");
+    let replica = net.node(3).machine.replica().clone();
+    let register = replica.register(&origin("interior.example")).cloned().expect("held");
+    let message = answer::head_message(&replica, &register, 3, crate::limits::GOSSIP_PAYLOAD_SIZE_MAX).expect("held");
+    assert_eq!((message.first, message.entries.len()), (0, 3), "all three are pending");
+    assert!(matches!(message.bodies.first(), Some(BodyItem::Delta(_))));
 }
 
 #[test]

@@ -64,8 +64,8 @@ fn what(judged: &Judged) -> Row {
     if more > 0 {
         parts.push(format!("{more} more types"));
     }
-    if signature != CheckResult::Passed {
-        parts.insert(0, "not proven".to_owned());
+    if let Some(first) = parts.first_mut().filter(|_| signature != CheckResult::Passed) {
+        first.insert_str(0, "claims to be ");
     }
     parts.push(issuer);
     Row::new("what", parts.join(" · "))

@@ -6,7 +6,7 @@ use standfast_protocol::credential::Credential;
 use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::{HeldRegister, Snapshot};
 use standfast_protocol::time::Time;
-use standfast_protocol::verdict::{Action, CheckName, CheckResult, Code, Verdict, Warning};
+use standfast_protocol::verdict::{CheckName, CheckResult, Code, Verdict, Warning};
 use standfast_protocol::verify::verify;
 
 use crate::output::words;
@@ -52,15 +52,23 @@ impl Bench<'_> {
         words::register(origin, self.snapshot.replica().bound().keys().map(String::as_str))
     }
 
-    /// Returns a text in which registers go by their short names.
+    /// Returns a reason in the words of a screen: registers go by their short names, times to the minute, counts grouped.
     pub fn shorten(&self, text: &str) -> String {
         let origins = self.snapshot.replica().bound().keys().chain(self.snapshot.registers().keys());
         let short = origins.fold(words::clean(text), |text, origin| text.replace(origin.as_str(), &self.name(origin)));
-        short
-            .split(' ')
-            .map(|word| if word.starts_with("did:") { words::did(word) } else { word.to_owned() })
-            .collect::<Vec<_>>()
-            .join(" ")
+        let mut out: Vec<String> = Vec::new();
+        for word in short.split(' ') {
+            let bare = word.trim_end_matches([',', ';', ':']);
+            let end = word.get(bare.len()..).unwrap_or_default();
+            let after_index = out.last().is_some_and(|before| before == "index");
+            out.push(match (Time::from_rfc3339(bare), bare.parse::<u64>()) {
+                (Some(time), _) => format!("{}{end}", words::at(time, self.now)),
+                (_, Ok(index)) if after_index => format!("{}{end}", words::grouped(index)),
+                _ if bare.starts_with("did:") => format!("{}{end}", words::did(bare)),
+                _ => word.to_owned(),
+            });
+        }
+        out.join(" ")
     }
 
     /// Returns the held register that holds the issuer's document, as the verdict's evidence names it.
@@ -96,13 +104,10 @@ impl Judged {
 
     /// Returns the argument by which `explain` reads this input again; `None` when it came from stdin.
     pub fn argument(&self) -> Option<String> {
-        let is_file = self.source != "-" && Path::new(&self.source).exists();
+        // A name with control characters in it would write on the terminal what it likes.
+        let is_plain = self.source != "-" && words::clean(&self.source) == self.source;
+        let is_file = is_plain && Path::new(&self.source).exists();
         is_file.then(|| quoted(&self.source))
-    }
-
-    /// Returns what to do, with the place filled in that the code alone does not know.
-    pub fn action(&self) -> Action {
-        self.verdict.action()
     }
 }
 

@@ -3,6 +3,7 @@
 use standfast_protocol::credential::StatusEntry;
 use standfast_protocol::log::checkpoint::Checkpoint;
 use standfast_protocol::log::note::Note;
+use standfast_protocol::register::entry::Entry;
 use standfast_protocol::register::fork::ForkProof;
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::register::state::Register;
@@ -62,51 +63,71 @@ fn specific(bench: &Bench<'_>, judged: &Judged, code: Code) -> Option<Vec<String
             let now = judged.verdict.clock.used_at;
             (until < now).then(|| vec![format!("its end was {}", words::ago(until, now))])
         }
+        Code::ValidityEarly => {
+            let (from, now) = (judged.verdict.credential.valid_from_at?, judged.verdict.clock.used_at);
+            (from > now).then(|| vec![format!("it begins {}", words::from_now(from, now))])
+        }
+        Code::ClockDisputed => {
+            let clock = judged.verdict.clock;
+            let until = judged.verdict.credential.valid_until_at.filter(|until| *until < clock.used_at)?;
+            let (device, bound) =
+                (words::at(clock.device_at, clock.used_at), words::at(clock.bound_at?, clock.used_at));
+            Some(vec![
+                format!("its end, {}, has passed by the witnesses' time", words::at(until, clock.used_at)),
+                format!("this device says {device}, the witnesses at least {bound}"),
+            ])
+        }
         _ => None,
     }
+}
+
+/// When an index was set.
+enum Since {
+    /// By an entry before which it was not.
+    At(Time),
+    /// By an entry before which nothing is held any more.
+    By(Time),
+    /// In the history that the witnesses did not see.
+    OtherHistory,
 }
 
 /// Which index was set, when, and whether that is witnessed: a revocation counts either way.
 fn set(bench: &Bench<'_>, judged: &Judged) -> Option<String> {
     let held = bench.home(judged)?;
     let (entry, since, pending) = statuses(judged).iter().find_map(|entry| {
-        let rejects = |value| bench.policy.rejects(&entry.purpose, value);
-        let (since, pending) = set_since(held, entry, rejects)?;
+        let (since, pending) = set_since(held, entry, |value| bench.policy.rejects(&entry.purpose, value))?;
         Some((entry, since, pending))
     })?;
     let now = judged.verdict.clock.used_at;
-    let when = since.map_or_else(|| "is set".to_owned(), |time| format!("set at {}", words::ago(time, now)));
+    let when = match since {
+        Since::At(time) => format!("at {}", words::ago(time, now)),
+        Since::By(time) => format!("by {}", words::ago(time, now)),
+        Since::OtherHistory => "in one of the two histories of its register".to_owned(),
+    };
     let pending = if pending { ", not witnessed yet" } else { "" };
-    Some(format!("index {} {when}{pending}", words::grouped(entry.index)))
+    Some(format!("index {} set {when}{pending}", words::grouped(entry.index)))
 }
 
-/// Finds the entry that set an index: the last change of the list before which it was not set. The time is `None` when
-/// the versions before are not held any more.
-fn set_since(held: &HeldRegister, entry: &StatusEntry, rejects: impl Fn(u8) -> bool) -> Option<(Option<Time>, bool)> {
+/// Finds the entry that set an index: the last change of the list before which it was not set.
+fn set_since(held: &HeldRegister, entry: &StatusEntry, rejects: impl Fn(u8) -> bool) -> Option<(Since, bool)> {
     let key = RecordKey::status(&entry.list).ok()?;
     let register = held.register();
-    let value = |digest| {
-        let list = held.bodies().get(&digest)?.status_list().ok()?.value(entry.index)?;
-        Some(rejects(list))
-    };
-    let witnessed = register.size_witnessed();
+    let is_set = |digest| Some(rejects(held.bodies().get(&digest)?.status_list().ok()?.value(entry.index)?));
+    let change_of = |entry: &Entry| entry.changes().iter().find(|c| c.key == key).map(|c| (entry.time(), c.digest));
     let mut before = Some(false);
     let mut found = None;
     for number in register.size_base()..register.size_newest() {
-        let Some(change) = register
-            .entry(number)
-            .and_then(|e| e.changes().iter().find(|c| c.key == key).map(|c| (e.time(), c.digest)))
-        else {
-            continue;
-        };
-        let (time, digest) = change;
-        let now = digest.and_then(value);
+        let Some((time, digest)) = register.entry(number).and_then(change_of) else { continue };
+        let now = digest.map_or(Some(false), is_set);
         if now == Some(true) && before != Some(true) {
-            found = Some(((before == Some(false)).then(|| Time::from_secs_saturating(time)), number >= witnessed));
+            let time = Time::from_secs_saturating(time);
+            let since = if before == Some(false) { Since::At(time) } else { Since::By(time) };
+            found = Some((since, number >= register.size_witnessed()));
         }
-        before = if digest.is_none() { Some(false) } else { now };
+        before = now;
     }
-    found
+    let mut other = register.entries_other().filter_map(change_of).filter_map(|(_, digest)| is_set(digest?));
+    found.or_else(|| other.any(|set| set).then_some((Since::OtherHistory, false)))
 }
 
 fn mismatch(judged: &Judged) -> Vec<String> {
@@ -234,12 +255,12 @@ fn in_pending(bench: &Bench<'_>, keys: &[RecordKey], done: &str) -> Option<Vec<S
     let named = quorum.witnesses().len() as u64;
     let cosigned = cosigners(register, size) as u64;
     let name = bench.name(register.origin());
-    Some(vec![format!(
-        "{done} in entry {} of {name}, cosigned by {} witnesses; {} are needed",
-        words::grouped(size),
-        words::share(cosigned, named),
-        quorum.fewest_to_meet()
-    )])
+    let needed = match quorum.fewest_to_meet() {
+        1 => "1 is needed".to_owned(),
+        needed => format!("{needed} are needed"),
+    };
+    let share = words::share(cosigned, named);
+    Some(vec![format!("{done} in entry {} of {name}, cosigned by {share} witnesses; {needed}", words::grouped(size))])
 }
 
 /// Counts the witnesses that stand at this size or beyond it.
