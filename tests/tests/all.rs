@@ -1,7 +1,7 @@
 //! All tests of this package, in one binary: it is linked once.
 
-mod cluster;
 mod agency;
+mod cluster;
 mod command_line;
 mod interop;
 mod model {
