@@ -1,6 +1,7 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod cluster;
 mod command_line;
 mod demo;
 mod interop;
