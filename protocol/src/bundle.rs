@@ -20,6 +20,7 @@ use crate::digest::Digest;
 use crate::limits;
 use crate::log::note::{Note, NoteError};
 use crate::register::body::Record;
+use crate::register::entry::Entry;
 use crate::register::fork::ForkProof;
 use crate::register::state::Register;
 use crate::replica::Replica;
@@ -83,13 +84,11 @@ pub enum BundleError {
         /// What admission said.
         code: &'static str,
     },
-    /// Bodies that nothing names, beside names without bodies: one was altered.
-    #[error("{unneeded} of its records are named by nothing in it, and {missing} that are named are not there")]
+    /// Bodies that no entry names: bodies stand under their digests, so an altered one is a stranger.
+    #[error("expected only the records that its entries name, came {unnamed} others")]
     Bodies {
-        /// Bodies that are named and missing.
-        missing: usize,
-        /// Bodies that nothing names.
-        unneeded: usize,
+        /// How many.
+        unnamed: usize,
     },
 }
 
@@ -179,9 +178,6 @@ pub struct Report {
     pub level: Vec<String>,
     /// Registers that no charter or trust entry names.
     pub unbound: Vec<String>,
-    /// Bodies that no register held needs, which were left out. Beside a body that is missing, in a bundle opened by
-    /// itself, one of them is a body that was altered.
-    pub bodies_unneeded: usize,
     /// Views of witnesses, or by keys, that the charter in force does not name, which were left out.
     pub views_unknown: usize,
 }
@@ -261,15 +257,26 @@ impl Bundle {
         Ok((replica, report))
     }
 
+    /// The digests that any entry in it puts, of registers that are bound here or not.
+    fn digests_named(&self) -> BTreeSet<Digest> {
+        let heads = self.registers.iter().flat_map(|packed| &packed.heads);
+        let entries = heads.flat_map(|head| &head.entries).filter_map(|entry| Entry::decode(entry.clone()).ok());
+        entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
+    }
+
     /// Adds what the bundle holds to a replica. Where this fails the replica is to be thrown away.
     pub fn import_into(&self, replica: &mut Replica, now: u64) -> Result<Report, BundleError> {
         for note in self.next_charters(replica)? {
             let next = replica.next_charter(note)?;
             replica.push_charter(Arc::new(next));
         }
-        for body in &self.bodies {
-            replica.bodies_mut().insert(Arc::new(Record::new(body.clone())));
+        let named = self.digests_named();
+        let records: Vec<Arc<Record>> = self.bodies.iter().map(|body| Arc::new(Record::new(body.clone()))).collect();
+        let unnamed = records.iter().filter(|record| !named.contains(&record.digest())).count();
+        if unnamed > 0 {
+            return Err(BundleError::Bodies { unnamed });
         }
+        records.into_iter().for_each(|record| replica.bodies_mut().insert(record));
         replica.rebind();
         let mut report = Report::default();
         let mut waiting: Vec<&Packed> = self.registers.iter().collect();
@@ -302,7 +309,7 @@ impl Bundle {
                 Ok(_) | Err(_) => report.views_unknown += 1,
             }
         }
-        report.bodies_unneeded = replica.drop_unneeded_bodies();
+        replica.drop_unneeded_bodies();
         Ok(report)
     }
 
@@ -318,12 +325,6 @@ impl Bundle {
             .filter(|p| p.origin().is_some_and(|o| !report.unbound.iter().any(|u| u == o)))
             .collect();
         registers.sort_by_key(|p| order.iter().position(|o| Some(o.as_str()) == p.origin()));
-        if report.bodies_unneeded > 0 && !opened.bodies_missing().is_empty() {
-            return Err(BundleError::Bodies {
-                missing: opened.bodies_missing().len(),
-                unneeded: report.bodies_unneeded,
-            });
-        }
         let heads = registers.iter().flat_map(|p| p.newest_first());
         let statements = registers.iter().flat_map(|p| p.statements.iter().cloned());
         let views = self.views.iter().cloned().map(StatementMessage::View);
