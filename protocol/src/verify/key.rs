@@ -175,6 +175,10 @@ fn prove<'c>(
         None if candidates.keys.is_empty() => {
             refused(Code::DidMissing, format!("no document held gives a key for {method}"), evidence)
         }
+        None if !grounds.contexts_settled && credential.format() == Format::EddsaRdfc2022 => {
+            let reason = "what is signed is not known: a context is held only from registers that may be off the path";
+            refused(Code::ContextMissing, reason.to_owned(), Vec::new())
+        }
         None => refused(Code::SignatureMismatch, format!("altered, or signed by another key than {method}"), evidence),
     };
     (None, check)
