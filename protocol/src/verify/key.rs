@@ -78,6 +78,10 @@ fn registered<'c>(
         let check = |name| Check::refused(name, Code::DidMissing, reason.clone(), Vec::new());
         (None, check(CheckName::Signature), check(CheckName::Issuer))
     };
+    if subject.starts_with("did:webvh:") {
+        // Such a document is made by its own log, not by a register's word.
+        return missing(format!("{subject} cannot be resolved here: did:webvh is not read yet"));
+    }
     let home = match grounds.home() {
         Ok(home) => home,
         // Then authority is unknown or fails, and says why; there is no document to read.
