@@ -213,13 +213,18 @@ fn judge_key(
     let fact = home.held.register().key_fact(home.held.bodies(), &query);
     match fact.outcome {
         Outcome::Granted => match candidate.ends {
-            Some(ends) if ends.secs() > case.used => passed(home, evidence),
             Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
                 Code::ClockDisputed,
                 format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
             ),
-            Some(ends) => refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}")),
-            None => passed(home, evidence),
+            Some(ends) if ends.secs() <= case.used => {
+                refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}"))
+            }
+            // What a version that cannot be read says of its end is not known.
+            _ if candidates.incomplete => {
+                refused(Code::DidMissing, format!("a version of the document of {subject} cannot be read"))
+            }
+            _ => passed(home, evidence),
         },
         Outcome::Withdrawn if fact.reason == Some(Reason::MassWithdrawal) => {
             let reason = format!("{method} is withdrawn with so much else that a quorum must see it first");
