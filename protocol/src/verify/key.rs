@@ -117,6 +117,13 @@ fn no_path(case: &Case<'_>, subject: &str) -> String {
     }
 }
 
+/// Returns whether some version of the document that is held ends the time of this key of the method.
+pub(super) fn has_ended(case: &Case<'_>, home: Bound<'_>, record: &RecordKey, method: &str, key: PublicKey) -> bool {
+    let candidates = did::split_method(method).map(|(subject, _)| read(home, record, subject, method));
+    let keys = candidates.map(|candidates| candidates.keys).unwrap_or_default();
+    keys.iter().filter(|known| known.key == key).filter_map(|known| known.ends).any(|ends| ends.secs() <= case.used)
+}
+
 /// Reads the method out of every version of the document.
 fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Candidates {
     let at_w = home.held.digest_witnessed(record);
