@@ -138,7 +138,7 @@ impl<'a> Case<'a> {
         TrustSummary {
             network: charter.network_id(),
             charter: charter.version(),
-            witnesses: last.map_or(0, |last| self.snapshot.witnesses_at(last.held).len()),
+            witnesses: last.map(|last| self.snapshot.witnesses_at(last.held).len()),
             witnesses_needed: quorum.fewest_to_meet(),
             witnesses_named: quorum.witnesses().len(),
             witnessed_at: last.and_then(|last| self.as_of(last)).map(Time::from_secs_saturating),
