@@ -24,7 +24,7 @@ use crate::register::fork::ForkProof;
 use crate::register::state::Register;
 use crate::replica::Replica;
 use crate::sync::Submission;
-use crate::sync::answer::bare_message;
+use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
 use crate::sync::check::{Checked, Fault, Job};
 use crate::sync::message::{ForkMessage, HeadMessage, MessageError, StatementMessage};
 
@@ -83,12 +83,20 @@ pub enum BundleError {
         /// What admission said.
         code: &'static str,
     },
+    /// Bodies that nothing names, beside names without bodies: one was altered.
+    #[error("{unneeded} of its records are named by nothing in it, and {missing} that are named are not there")]
+    Bodies {
+        /// Bodies that are named and missing.
+        missing: usize,
+        /// Bodies that nothing names.
+        unneeded: usize,
+    },
 }
 
 impl BundleError {
     /// True when the file was a bundle once, and somebody changed it.
     pub fn is_tampering(&self) -> bool {
-        matches!(self, Self::Altered { .. } | Self::NotAdmitted { .. })
+        matches!(self, Self::Altered { .. } | Self::NotAdmitted { .. } | Self::Bodies { .. })
     }
 }
 
@@ -102,20 +110,19 @@ struct Packed {
 
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
-        let size = register.size_newest();
-        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).collect();
-        if let Some(newest) = heads.last_mut() {
-            newest.first = 0;
-            newest.entries = register.entries(0, newest.checkpoint.size.min(size)).map(|e| e.bytes().clone()).collect();
+        // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
+        let frozen = register.frozen().map(|frozen| bare_head(&frozen.head));
+        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).chain(frozen).collect();
+        let mut first = 0;
+        for head in &mut heads {
+            head.first = first;
+            head.entries = entries_from(register, first, head.checkpoint.size).collect();
+            first = head.checkpoint.size;
         }
-        // The largest first: what comes after it is then known already.
-        heads.reverse();
-        if let Some(stand) = register.stands_other().last() {
-            let mut other = bare_message(stand);
-            other.first = register.fork_point().unwrap_or(0);
-            other.entries = register.entries_other().map(|e| e.bytes().clone()).collect();
-            heads.push(other);
-        }
+        let newest = register.stands_other().last();
+        let witnessed = register.stand_other_witnessed();
+        let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
+        heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
         let origin = register.origin().to_owned();
         let fork = register
             .fork_proof()
@@ -127,6 +134,26 @@ impl Packed {
             .map(|t| StatementMessage::Cosignatures(t.checkpoint().clone(), vec![t.signed().clone()]))
             .collect();
         Self { heads, fork, statements }
+    }
+
+    /// The same heads for a register that may hold some of them already: the newest one with all entries, the earlier
+    /// ones without. Nothing is lost but quorums before the newest one.
+    fn newest_first(&self) -> Vec<HeadMessage> {
+        let ends = self.heads.iter().scan(0, |end, head| {
+            let continues = head.first == *end;
+            *end = head.checkpoint.size;
+            continues.then_some(())
+        });
+        let (main, others) = self.heads.split_at(ends.count());
+        let mut heads = main.to_vec();
+        let entries: Vec<Bytes> = heads.iter_mut().flat_map(|head| std::mem::take(&mut head.entries)).collect();
+        heads.iter_mut().for_each(|head| head.first = head.checkpoint.size);
+        if let Some(newest) = heads.last_mut() {
+            (newest.first, newest.entries) = (0, entries);
+        }
+        heads.reverse();
+        heads.extend_from_slice(others);
+        heads
     }
 
     fn origin(&self) -> Option<&str> {
@@ -155,12 +182,18 @@ pub struct Report {
     /// Bodies that no register held needs, which were left out. Beside a body that is missing, in a bundle opened by
     /// itself, one of them is a body that was altered.
     pub bodies_unneeded: usize,
+    /// Views of witnesses, or by keys, that the charter in force does not name, which were left out.
+    pub views_unknown: usize,
 }
 
 impl Bundle {
     /// Packs all that a replica holds.
     pub fn of(replica: &Replica) -> Self {
-        let registers: Vec<_> = replica.registers().values().filter(|r| r.newest_head().is_some()).collect();
+        // What nobody names any more, nobody who opens the bundle looks at.
+        let is_told = |r: &&Arc<Register>| {
+            replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.frozen().is_some())
+        };
+        let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
         let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
         Self {
             charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
@@ -260,9 +293,13 @@ impl Bundle {
                 witnesses: Box::new(replica.witnesses().clone()),
                 held: Vec::new(),
             };
-            // A view of a witness that the charter no longer names says nothing.
-            if let Ok(Checked::View(view)) = job.run() {
-                replica.offer_view(view, now);
+            match job.run() {
+                Ok(Checked::View(view)) => drop(replica.offer_view(view, now)),
+                Err(fault) if fault.is_the_senders() => {
+                    return Err(BundleError::Altered { origin: "a witness's view".to_owned(), source: fault });
+                }
+                // A view of a witness that the charter no longer names, or by an earlier key, says nothing.
+                Ok(_) | Err(_) => report.views_unknown += 1,
             }
         }
         report.bodies_unneeded = replica.drop_unneeded_bodies();
@@ -281,12 +318,18 @@ impl Bundle {
             .filter(|p| p.origin().is_some_and(|o| !report.unbound.iter().any(|u| u == o)))
             .collect();
         registers.sort_by_key(|p| order.iter().position(|o| Some(o.as_str()) == p.origin()));
-        let heads = registers.iter().flat_map(|p| p.heads.iter().cloned());
+        if report.bodies_unneeded > 0 && !opened.bodies_missing().is_empty() {
+            return Err(BundleError::Bodies {
+                missing: opened.bodies_missing().len(),
+                unneeded: report.bodies_unneeded,
+            });
+        }
+        let heads = registers.iter().flat_map(|p| p.newest_first());
         let statements = registers.iter().flat_map(|p| p.statements.iter().cloned());
         let views = self.views.iter().cloned().map(StatementMessage::View);
         Ok(Submission {
             charters,
-            bodies: self.bodies.clone(),
+            bodies: opened.bodies().iter().map(|record| record.body().clone()).collect(),
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
             forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
@@ -316,11 +359,16 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     };
     let altered = |source| BundleError::Altered { origin: origin.clone(), source };
     let before = register.size_newest();
-    for head in &packed.heads {
+    let is_new = register.newest_head().is_none() && register.frozen().is_none();
+    let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
+    for head in &heads {
+        // On the way a cosignature that fails costs the head nothing; a bundle was packed of such as hold.
+        keys.check(&head.checkpoint, &head.cosignatures).map_err(|e| altered(Fault::Statement(e)))?;
         let job = Job::Head { message: head.clone(), keys: keys.clone(), bases: Vec::new() };
         let Checked::Head(checked) = job.run().map_err(altered)? else { continue };
         let admission = register.admit(checked.head, checked.cosignatures, checked.first, &checked.entries);
-        if !admission.changed() && admission.code() != "register-frozen" {
+        let bare = head.entries.is_empty();
+        if !admission.changed() && !bare && admission.code() != "register-frozen" {
             return Err(BundleError::NotAdmitted { origin: origin.clone(), code: admission.code() });
         }
     }
@@ -335,10 +383,15 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     for statement in &packed.statements {
         let StatementMessage::Cosignatures(checkpoint, signed) = statement else { continue };
         let job = Job::Statements { checkpoint: checkpoint.clone(), signed: signed.clone(), keys: keys.clone() };
-        if let Ok(Checked::Statements(_, found)) = job.run() {
-            for timestamp in found.timestamps {
-                replica.offer_timestamp(Arc::new(timestamp), now);
+        match job.run() {
+            Ok(Checked::Statements(_, found)) => {
+                for timestamp in found.timestamps {
+                    replica.offer_timestamp(Arc::new(timestamp), now);
+                }
             }
+            Err(fault) if fault.is_the_senders() => return Err(altered(fault)),
+            // By a key that is bound no more.
+            Ok(_) | Err(_) => {}
         }
     }
     if after > before {

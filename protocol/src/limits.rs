@@ -155,3 +155,7 @@ pub const CONTEXT_SETS_KEPT: usize = 64;
 pub const CONTEXT_SETS_TRIED: usize = 8;
 /// Proofs over foreign status lists that a snapshot keeps (`specs/verification.md` §6).
 pub const LIST_PROOFS_KEPT: usize = 4096;
+/// Bytes of entries fetched from all peers that are not checked yet (`specs/sync.md` §5).
+pub const CATCH_UPS_SIZE_MAX: usize = 64 * 1024 * 1024;
+/// Places below the root of one peer's frontier asked for in one exchange (`specs/sync.md` §5).
+pub const FRONTIER_DESCENTS_MAX: usize = 2048;

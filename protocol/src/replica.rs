@@ -177,9 +177,22 @@ impl Replica {
     }
 
     /// Puts a register in place of the one held. True when a register came to be bound or unbound by it.
-    pub fn install(&mut self, register: Register) -> bool {
+    ///
+    /// It may have been made before a charter or a binding changed: it is judged by the witnesses and keys of now.
+    pub fn install(&mut self, mut register: Register) -> bool {
+        if !Arc::ptr_eq(register.witnessing(), &self.witnessing) {
+            register.set_witnessing(self.witnessing.clone());
+        }
+        if let Some(bound) = self.bound.get(register.origin())
+            && register.keys() != bound.keys
+        {
+            register.bind(&bound.keys);
+        }
+        let reach = |r: &Register| (r.size_witnessed(), r.size_newest(), r.root_at(r.size_newest()));
+        let same = self.registers.get(register.origin()).is_some_and(|held| reach(held) == reach(&register));
         self.registers.insert(register.origin().to_owned(), Arc::new(register));
-        self.rebind()
+        // Edges are those at W and after it: where neither moved, there are no others.
+        !same && self.rebind()
     }
 
     /// Returns the bodies held.
@@ -259,15 +272,22 @@ impl Replica {
         self.frontier().root(prefix)
     }
 
-    fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
+    pub(crate) fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
         let register = self.registers.get(origin)?;
         let published = self.timestamps.get(origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
+        // A frozen register reaches as far as the head that froze it, so that others come to see that head.
+        let (newest, root) = match register.frozen() {
+            Some(frozen) => (frozen.head.checkpoint().size, frozen.head.checkpoint().root),
+            None => (register.size_newest(), register.root_at(register.size_newest())?),
+        };
         Some(FrontierLeaf {
             origin: origin.to_owned(),
-            newest: register.size_newest(),
-            root: register.root_at(register.size_newest())?,
+            newest,
+            root,
             witnessed: register.size_witnessed(),
             fork: register.fork_proof().map(|proof| proof.digest()),
+            other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
+            other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,
         })
     }

@@ -107,6 +107,18 @@ impl Register {
             return Admission::NotBound;
         }
         let (size, newest) = (head.checkpoint().size, self.main.size());
+        if entries.is_empty()
+            && let Some(other) = &mut self.other
+            && other.stand(size).is_some_and(|stand| stand.head().checkpoint() == head.checkpoint())
+        {
+            // A checkpoint of the other branch that is held: its cosignatures count for what they are.
+            other.remember(head);
+            for cosignature in cosignatures {
+                self.add_to_branches(cosignature);
+            }
+            self.settle();
+            return Admission::Fork;
+        }
         let first = if entries.is_empty() && size <= newest { size } else { first };
         if first > newest {
             return Admission::Gap;
@@ -172,7 +184,8 @@ impl Register {
                 let number = self.main.size();
                 let place = usize::try_from(number - offer.common).unwrap_or(usize::MAX);
                 let entry = offer.fresh.get(place).cloned().unwrap_or_default();
-                self.frozen = Some(Arc::new(Frozen { head, number, entry, error: error.clone() }));
+                let rest = offer.fresh.get(place.saturating_add(1)..).unwrap_or_default().to_vec();
+                self.frozen = Some(Arc::new(Frozen { head, number, entry, rest, error: error.clone() }));
                 Admission::Frozen(error)
             }
         }

@@ -47,6 +47,8 @@ pub struct Frozen {
     pub number: u64,
     /// The entry's bytes.
     pub entry: Bytes,
+    /// What stands under the head after it, unread: with these anybody else can see that the head is the key's own.
+    pub rest: Vec<Bytes>,
     /// Why it is invalid.
     pub error: EntryError,
 }
@@ -327,6 +329,12 @@ impl Register {
     /// Visits the checkpoints of the other branch, ascending.
     pub fn stands_other(&self) -> impl Iterator<Item = &Stand> {
         self.other.iter().flat_map(|branch| branch.stands().values()).map(Arc::as_ref)
+    }
+
+    /// Returns the newest checkpoint of the other branch at which a quorum stands.
+    pub fn stand_other_witnessed(&self) -> Option<&Stand> {
+        let other = self.other.as_ref()?;
+        other.stand(other.quorum_in(Excluded(other.base()), Unbounded)?).map(Arc::as_ref)
     }
 
     /// Returns what froze the register.

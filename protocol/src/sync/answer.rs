@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
+use crate::log::checkpoint::SignedHead;
 use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -45,11 +46,13 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let register = replica.register(origin)?;
-    let stand = register.newest_stand()?;
-    let size = stand.head().checkpoint().size;
-    let mut newest = bare_message(stand);
+    let mut newest = match register.frozen() {
+        Some(frozen) => bare_head(&frozen.head),
+        None => bare_message(register.newest_stand()?),
+    };
+    let size = newest.checkpoint.size;
     newest.first = first.min(size);
-    newest.entries = step(register.entries(newest.first, size).map(|e| e.bytes().clone()));
+    newest.entries = step(entries_from(register, newest.first, size));
     let witnessed = register.size_witnessed();
     let witnessed = (witnessed != size && witnessed > 0)
         .then(|| register.witnessed_stand().map(|stand| Box::new(bare_message(stand))))
@@ -57,6 +60,16 @@ fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let timestamp = replica.timestamps().get(origin).and_then(|slots| slots.kept.as_ref());
     let timestamp = timestamp.map(|t| (t.checkpoint().clone(), t.signed().clone()));
     Some(Response::Entries { newest: Box::new(newest), witnessed, timestamp })
+}
+
+/// Entries of the main branch below `size`, and where the register is frozen all that its last head holds.
+pub(crate) fn entries_from(register: &Register, first: u64, size: u64) -> impl Iterator<Item = Bytes> {
+    let frozen = register.frozen();
+    let skipped = frozen.map_or(0, |frozen| first.saturating_sub(frozen.number));
+    let tail = frozen.into_iter().flat_map(|frozen| std::iter::once(&frozen.entry).chain(&frozen.rest));
+    let tail = tail.skip(usize::try_from(skipped).unwrap_or(usize::MAX)).cloned();
+    let valid = register.entries(first, size).map(|entry| entry.bytes().clone());
+    valid.chain(tail).take(usize::try_from(size.saturating_sub(first)).unwrap_or(usize::MAX))
 }
 
 /// As many as one response carries; always one, so that there is progress.
@@ -88,18 +101,33 @@ fn body(replica: &Replica, digest: &Digest, offset: u64, base: Option<&Digest>) 
 fn fork(replica: &Replica, origin: &str) -> Option<Response> {
     let register = replica.register(origin)?;
     let proof = Bytes::from(register.fork_proof()?.encode());
-    let other = register.stands_other().last().and_then(|stand| {
-        let mut message = bare_message(stand);
-        message.first = register.fork_point()?;
-        message.entries = step(register.entries_other().map(|e| e.bytes().clone()));
-        Some(Box::new(message))
-    });
-    Some(Response::Fork { proof, other })
+    let fits = |message: &HeadMessage| message.entries.iter().map(Bytes::len).sum::<usize>() <= limits::STEP_SIZE_MAX;
+    let witnessed = register.stand_other_witnessed().and_then(|stand| other_message(register, stand)).filter(fits);
+    // The newest that one response carries whole: entries that do not reach their head prove nothing.
+    let stands: Vec<&Stand> = register.stands_other().collect();
+    let newest = stands.iter().rev().filter_map(|stand| other_message(register, stand)).find(fits);
+    let newest = newest.filter(|newest| witnessed.as_ref().is_none_or(|w| w.checkpoint.size < newest.checkpoint.size));
+    Some(Response::Fork { proof, other: witnessed.into_iter().chain(newest).collect() })
+}
+
+/// A head of the other branch with its entries from the fork point on.
+pub(crate) fn other_message(register: &Register, stand: &Stand) -> Option<HeadMessage> {
+    let mut message = bare_message(stand);
+    message.first = register.fork_point()?;
+    let count = usize::try_from(message.checkpoint.size.checked_sub(message.first)?).ok()?;
+    message.entries = register.entries_other().take(count).map(|entry| entry.bytes().clone()).collect();
+    Some(message)
 }
 
 /// Returns a head with its signatures and cosignatures, and no entries.
 pub(crate) fn bare_message(stand: &Stand) -> HeadMessage {
-    let head = stand.head();
+    let mut message = bare_head(stand.head());
+    message.cosignatures = stand.cosignatures().map(|c| Signed::from_line(c.line())).collect();
+    message
+}
+
+/// Returns a head with the register's own signatures alone.
+pub(crate) fn bare_head(head: &SignedHead) -> HeadMessage {
     HeadMessage {
         checkpoint: head.checkpoint().clone(),
         own: head
@@ -109,7 +137,7 @@ pub(crate) fn bare_message(stand: &Stand) -> HeadMessage {
             .filter(|s| s.name == head.checkpoint().origin)
             .map(Signed::from_line)
             .collect(),
-        cosignatures: stand.cosignatures().map(|c| Signed::from_line(c.line())).collect(),
+        cosignatures: Vec::new(),
         first: head.checkpoint().size,
         entries: Vec::new(),
         bodies: Vec::new(),

@@ -105,6 +105,11 @@ impl Keys {
         Some(Cosignature::verify(checkpoint, &signed.line(key.name()), name, key))
     }
 
+    /// Insists that whatever is signed by a key known here holds.
+    pub(crate) fn check(&self, checkpoint: &Checkpoint, signed: &[Signed]) -> Result<(), NoteError> {
+        signed.iter().filter_map(|signed| self.cosignature(checkpoint, signed)).try_for_each(|found| found.map(drop))
+    }
+
     fn timestamp(&self, checkpoint: &Checkpoint, signed: &Signed) -> Option<Result<Timestamp, NoteError>> {
         let key = self.own.iter().find(|k| k.algorithm() == Algorithm::Cosignature && k.id() == signed.id)?;
         Some(Timestamp::verify(checkpoint, signed, key))

@@ -40,9 +40,20 @@ pub struct Duties {
     view_interval_s: u64,
     timestamp_interval_s: u64,
     promised: BTreeMap<String, (u64, Digest)>,
+    /// Promises that are on their way to the disk, or that it did not take: nothing is vouched for by them.
+    unkept: BTreeMap<String, Unkept>,
     last_view_time: u64,
     last_view: Option<Frontier>,
     timestamped: BTreeMap<String, (u64, u64)>,
+}
+
+/// Why a promise does not count yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unkept {
+    /// It is on its way to the disk.
+    UnderWay,
+    /// The disk failed, and may hold it nevertheless: the same may be promised again, and nothing else of that size.
+    Failed,
 }
 
 /// A view of our own that waits to become durable.
@@ -68,6 +79,7 @@ impl Duties {
             view_interval_s,
             timestamp_interval_s,
             promised: BTreeMap::new(),
+            unkept: BTreeMap::new(),
             last_view_time: 0,
             last_view: None,
             timestamped: BTreeMap::new(),
@@ -105,18 +117,40 @@ impl Duties {
         let head = register.newest_head()?.checkpoint().clone();
         let promised = self.promised.get(register.origin());
         let is_new = promised.is_none_or(|(size, _)| *size < head.size);
-        if !is_new || !vouches_for(register) || !is_whole(register, replica) {
+        let is_again =
+            self.unkept.get(register.origin()) == Some(&Unkept::Failed) && promised == Some(&(head.size, head.root));
+        if !(is_new || is_again) || !vouches_for(register) || !is_whole(register, replica) {
             return None;
         }
         let line = cosignature::sign(&head.text(), now, &keys.cosign.0, &keys.cosign.1);
         let cosignature = Cosignature::verify(&head, &line, name, &keys.cosign.0).ok()?;
         self.promised.insert(register.origin().to_owned(), (head.size, head.root));
+        self.unkept.insert(register.origin().to_owned(), Unkept::UnderWay);
         Some(cosignature)
     }
 
-    /// A promise did not become durable, so nothing was given away: it may be made again.
-    pub(super) fn forget_promise(&mut self, checkpoint: &Checkpoint) {
-        self.promised.remove(&checkpoint.origin);
+    fn is_newest_promise(&self, checkpoint: &Checkpoint) -> bool {
+        self.promised.get(&checkpoint.origin) == Some(&(checkpoint.size, checkpoint.root))
+    }
+
+    /// A promise is on disk: it is kept from now on.
+    pub(super) fn promise_is_durable(&mut self, checkpoint: &Checkpoint) {
+        if self.is_newest_promise(checkpoint) {
+            self.unkept.remove(&checkpoint.origin);
+        }
+    }
+
+    /// Nothing was given away on a promise. It may stand on the disk all the same, so it is never forgotten, and only the
+    /// very same may be made again.
+    pub(super) fn promise_came_to_nothing(&mut self, checkpoint: &Checkpoint) {
+        if self.is_newest_promise(checkpoint) {
+            self.unkept.insert(checkpoint.origin.clone(), Unkept::Failed);
+        }
+    }
+
+    /// A timestamp did not become durable: it is made again.
+    pub(super) fn forget_timestamp(&mut self, timestamp: &Timestamp) {
+        self.timestamped.remove(&timestamp.checkpoint().origin);
     }
 
     /// Makes the view that is due: all heads that we have promised and still vouch for.
@@ -131,7 +165,7 @@ impl Duties {
             let stands = register.is_some_and(|r| {
                 vouches_for(r) && r.size_newest() == *size && r.root_at(*size) == Some(*root) && is_whole(r, replica)
             });
-            if stands && replica.bound().contains_key(origin) {
+            if stands && !self.unkept.contains_key(origin) && replica.bound().contains_key(origin) {
                 frontier.put(origin, Leaf { size: *size, root: *root });
             }
         }

@@ -1,7 +1,8 @@
 //! The frontier trie: what one node holds of every register, so that equal nodes find out in one small exchange.
 //!
 //! ```text
-//! leaf   key: origin    digest: SHA-256(0x05 ‖ newest size ‖ root ‖ witnessed size ‖ fork digest or 0³² ‖ published)
+//! leaf   key: origin    digest: SHA-256(0x05 ‖ newest size ‖ root ‖ witnessed size ‖ fork digest or 0³²
+//!                                       ‖ size of the other branch ‖ its witnessed size ‖ published)
 //! ```
 //!
 //! Hashes are those of the state trie (`specs/register.md` §5). An exchange descends half a byte at a time until few
@@ -78,7 +79,7 @@ mod tests {
 
     fn leaf(i: usize) -> FrontierLeaf {
         let (origin, root) = (format!("r{i}.example/register/00"), Digest::of(&i.to_be_bytes()));
-        FrontierLeaf { origin, newest: 1, root, witnessed: 0, fork: None, published: 0 }
+        FrontierLeaf { origin, newest: 1, root, witnessed: 0, fork: None, other: 0, other_witnessed: 0, published: 0 }
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub(super) enum Source {
 }
 
 impl Source {
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
     fn peer(&self) -> Option<Peer> {
         match self {
             Self::Gossip(gossip) => Some(gossip.peer.clone()),
@@ -57,6 +61,16 @@ enum Change {
     Fork(ForkProof, Source),
     /// A cosignature of our own whose promise is durable.
     Promised(Cosignature),
+}
+
+impl Change {
+    /// True when no peer made it: as many as there are submissions under way, and promises of our own.
+    fn is_ours(&self) -> bool {
+        match self {
+            Self::Head(_, source) | Self::Statements(_, source) | Self::Fork(_, source) => source.is_local(),
+            Self::Promised(_) => true,
+        }
+    }
 }
 
 /// What is done when a ticket is persisted.
@@ -94,6 +108,8 @@ pub struct Machine {
     busy: BTreeMap<String, VecDeque<Change>>,
     early: BTreeMap<String, Vec<Cosignature>>,
     submissions: BTreeMap<u64, Underway>,
+    /// Submissions whose next part is due.
+    due: VecDeque<u64>,
     pub(super) outputs: Vec<Output>,
     now_ms: u64,
 }
@@ -111,6 +127,7 @@ impl Machine {
             busy: BTreeMap::new(),
             early: BTreeMap::new(),
             submissions: BTreeMap::new(),
+            due: VecDeque::new(),
             outputs: Vec::new(),
             now_ms: 0,
         }
@@ -219,6 +236,10 @@ impl Machine {
             Event::Submit(ticket, submission) => self.submitted(ticket, submission),
             Event::Tick { entropy } => self.ticked(entropy),
         }
+        // Not from where a part ends: a submission of many parts that end at once would be as deep a recursion.
+        while let Some(ticket) = self.due.pop_front() {
+            self.next_part(ticket);
+        }
         self.send_requests();
         std::mem::take(&mut self.outputs)
     }
@@ -300,10 +321,10 @@ impl Machine {
     }
 
     fn check(&mut self, job: Job, source: Source) {
-        if self.checks.len() >= limits::CHECKS_MAX {
+        // A submission has one check at a time, so peers that fill the queue do not shut the operator out.
+        if self.checks.len() >= limits::CHECKS_MAX && !source.is_local() {
             // Our own limit: nobody's fault, and synchronisation brings it again.
             self.judge(&source, Ok(false));
-            self.part_done(&source, Err(SubmitError::Busy));
             return;
         }
         let ticket = self.ticket();
@@ -350,7 +371,7 @@ impl Machine {
 
     fn change(&mut self, origin: String, change: Change) {
         if let Some(queue) = self.busy.get_mut(&origin) {
-            if queue.len() < limits::CHANGES_QUEUED_MAX {
+            if change.is_ours() || queue.len() < limits::CHANGES_QUEUED_MAX {
                 queue.push_back(change);
             } else if let Change::Head(_, source) | Change::Statements(_, source) | Change::Fork(_, source) = change {
                 self.judge(&source, Ok(false));
@@ -359,9 +380,13 @@ impl Machine {
             return;
         }
         let Some(register) = self.replica.candidate(&origin) else {
-            if let Change::Head(_, source) | Change::Statements(_, source) | Change::Fork(_, source) = change {
-                self.judge(&source, Ok(false));
-                self.part_done(&source, Err(SubmitError::Unbound(origin)));
+            match change {
+                Change::Head(_, source) | Change::Statements(_, source) | Change::Fork(_, source) => {
+                    self.judge(&source, Ok(false));
+                    self.part_done(&source, Err(SubmitError::Unbound(origin)));
+                }
+                // Nobody names the register for now; should somebody again, the same is signed again.
+                Change::Promised(cosignature) => self.duties.promise_came_to_nothing(cosignature.checkpoint()),
             }
             return;
         };
@@ -390,6 +415,7 @@ impl Machine {
             cosignatures.extend(early.iter().filter(|c| c.checkpoint() == head.checkpoint()).cloned());
         }
         let sizes = (head.checkpoint().size, first);
+        let root = head.checkpoint().root;
         let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
         let admission = register.admit(head, cosignatures, first, &entries);
         let changed = fingerprint(&register) != fingerprint(&before);
@@ -397,12 +423,18 @@ impl Machine {
             // Either we are behind, or the two of us are on two branches: ask for enough to find out.
             if let Some(peer) = source.peer() {
                 match admission {
+                    // An answer that leaves a gap was no answer; the next exchange asks again.
+                    Admission::Gap if matches!(source, Source::Sync(_)) => {}
                     Admission::Gap => self.peers.want_entries_from(&peer, &origin, before.size_newest()),
                     // Whole from the start, and still it does not fit: asking again would bring the same.
                     _ if first == 0 => {}
                     _ => self.peers.want_entries_from(&peer, &origin, 0),
                 }
             }
+        }
+        if let Admission::ThirdBranch | Admission::RegisterFrozen | Admission::UpgradeNeeded { .. } = &admission {
+            // The entries are those under the head, so whoever has them sends the same again.
+            self.peers.refused.insert(origin.clone(), root);
         }
         if let Admission::Frozen(_) = &admission {
             self.outputs.push(Output::Notice(Notice::Frozen { origin: origin.clone(), size: register.size_newest() }));
@@ -465,8 +497,10 @@ impl Machine {
     /// Keeps cosignatures that came before their head; as many as a charter has witnesses.
     fn keep_early(&mut self, origin: &str, cosignature: Cosignature) {
         let early = self.early.entry(origin.to_owned()).or_default();
+        // One of each witness: else one of them would leave no room for the others.
         early.retain(|c| c.witness() != cosignature.witness() || c.time() > cosignature.time());
-        if early.len() < limits::NOTE_SIGNATURES_MAX {
+        let is_newest = early.iter().all(|c| c.witness() != cosignature.witness());
+        if is_newest && early.len() < limits::NOTE_SIGNATURES_MAX {
             early.push(cosignature);
         }
     }
@@ -521,10 +555,12 @@ impl Machine {
                 self.installed(*register, timestamps, &source);
             }
             Parked::Bodies { bodies, source } => {
+                let names_registers = bodies.iter().any(|body| body.trust_entry().is_ok());
                 bodies.into_iter().for_each(|body| self.replica.bodies_mut().insert(body));
-                self.bodies_came(&source);
+                self.bodies_came(names_registers, &source);
             }
             Parked::Promise { cosignature } => {
+                self.duties.promise_is_durable(cosignature.checkpoint());
                 self.change(cosignature.checkpoint().origin.clone(), Change::Promised(cosignature));
             }
             Parked::Publish { message, timestamp, view } => {
@@ -540,11 +576,15 @@ impl Machine {
             }
             Parked::Charter { charter, source } => {
                 let version = charter.charter().version();
-                self.replica.push_charter(charter);
-                self.outputs.push(Output::Notice(Notice::Charter { version }));
-                self.outputs.push(Output::Changed);
-                self.peers.ask_everybody();
-                self.part_done(&source, Ok(true));
+                // Several peers may have sent it, each before the first was durable.
+                let follows = self.replica.charter().version().checked_add(1) == Some(version);
+                if follows {
+                    self.replica.push_charter(charter);
+                    self.outputs.push(Output::Notice(Notice::Charter { version }));
+                    self.outputs.push(Output::Changed);
+                    self.peers.ask_everybody();
+                }
+                self.part_done(&source, Ok(follows));
             }
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
@@ -562,9 +602,11 @@ impl Machine {
             Parked::Register { source, .. } | Parked::Bodies { source, .. } | Parked::Charter { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
-            // Neither was given away: it is tried again at the next tick.
-            Parked::Promise { cosignature } => self.duties.forget_promise(cosignature.checkpoint()),
-            Parked::Publish { .. } => {}
+            // Neither was given away: it is tried again at the next tick, a view when the next one is due.
+            Parked::Promise { cosignature } => self.duties.promise_came_to_nothing(cosignature.checkpoint()),
+            Parked::Publish { timestamp, .. } => {
+                timestamp.iter().for_each(|timestamp| self.duties.forget_timestamp(timestamp));
+            }
         }
         for change in queue.into_iter().flatten() {
             if let Some(origin) = &origin {
@@ -600,7 +642,9 @@ impl Machine {
         let forked = before.as_ref().is_some_and(|r| r.is_forked());
         let (now_newest, now_witnessed) = (register.size_newest(), register.size_witnessed());
         if now_newest != newest {
-            self.early.remove(&origin);
+            if let Some(early) = self.early.get_mut(&origin) {
+                early.retain(|cosignature| cosignature.checkpoint().size > now_newest);
+            }
             self.outputs.push(Output::Notice(Notice::Head { origin: origin.clone(), from: newest, to: now_newest }));
         }
         if now_witnessed != witnessed {
@@ -625,12 +669,13 @@ impl Machine {
         moved
     }
 
-    fn bodies_came(&mut self, source: &Source) {
-        if self.replica.rebind() {
+    fn bodies_came(&mut self, names_registers: bool, source: &Source) {
+        // Only a trust entry names registers, and both of these walk every state.
+        if names_registers && self.replica.rebind() {
             self.peers.ask_everybody();
         }
         self.outputs.push(Output::Changed);
-        if self.replica.bodies_missing().is_empty() {
+        if !self.peers.waits_for_bodies() && self.replica.bodies_missing().is_empty() {
             let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
             for origin in origins {
                 self.consider_cosigning(&origin);
@@ -707,7 +752,7 @@ impl Machine {
         parts.extend(statements.into_iter().map(Part::Statement));
         parts.extend(forks.into_iter().map(Part::Fork));
         self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
-        self.next_part(ticket);
+        self.due.push_back(ticket);
     }
 
     fn next_part(&mut self, ticket: u64) {
@@ -782,7 +827,7 @@ impl Machine {
                 Err(error) => underway.first_error = underway.first_error.take().or(Some(error)),
             }
         }
-        self.next_part(*ticket);
+        self.due.push_back(*ticket);
     }
 
     // ---- requests and responses ------------------------------------------------------------------------------------

@@ -374,6 +374,10 @@ pub struct FrontierLeaf {
     pub witnessed: u64,
     /// The digest of the fork proof held.
     pub fork: Option<Digest>,
+    /// The size of the newest head of the other branch of a fork; 0 where only the proof is held.
+    pub other: u64,
+    /// The size of that branch's newest witnessed checkpoint; 0 for none.
+    pub other_witnessed: u64,
     /// The time of the publisher's newest timestamp held, in POSIX seconds; 0 for none.
     pub published: u64,
 }
@@ -387,21 +391,26 @@ impl FrontierLeaf {
             self.root.as_bytes(),
             &self.witnessed.to_be_bytes(),
             self.fork.as_ref().map_or(&[0; 32], |d| d.as_bytes()),
+            &self.other.to_be_bytes(),
+            &self.other_witnessed.to_be_bytes(),
             &self.published.to_be_bytes(),
         ])
     }
 
     fn write(&self, w: &mut Writer) {
-        w.array(6).text(&self.origin).uint(self.newest).bytes(self.root.as_bytes()).uint(self.witnessed);
-        w.bytes(self.fork.as_ref().map_or(&[], |d| d.as_bytes().as_slice())).uint(self.published);
+        w.array(8).text(&self.origin).uint(self.newest).bytes(self.root.as_bytes()).uint(self.witnessed);
+        w.bytes(self.fork.as_ref().map_or(&[], |d| d.as_bytes().as_slice()));
+        w.uint(self.other).uint(self.other_witnessed).uint(self.published);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, MessageError> {
-        r.array_len(6)?;
+        r.array_len(8)?;
         let (origin, newest, root, witnessed) = (read_origin(r)?, read_tree_size(r)?, read_digest(r)?, r.uint()?);
         let fork = r.bytes()?;
         let fork = (!fork.is_empty()).then(|| Digest::from_slice(fork).ok_or(MessageError::Range("a fork's digest")));
-        Ok(Self { origin, newest, root, witnessed, fork: fork.transpose()?, published: r.uint()? })
+        let fork = fork.transpose()?;
+        let (other, other_witnessed, published) = (r.uint()?, r.uint()?, r.uint()?);
+        Ok(Self { origin, newest, root, witnessed, fork, other, other_witnessed, published })
     }
 }
 
@@ -455,8 +464,9 @@ pub enum Response {
     Fork {
         /// The proof.
         proof: Bytes,
-        /// The newest head of the other branch, with its entries from the fork point on, at most 64 KiB.
-        other: Option<Box<HeadMessage>>,
+        /// The witnessed and the newest head of the other branch, each with its entries from the fork point on, at most
+        /// 64 KiB.
+        other: Vec<HeadMessage>,
     },
     /// To [`Request::Charter`]: the signed note.
     Charter(Bytes),
@@ -510,10 +520,8 @@ impl Response {
                 w.array(2).uint(3).bytes(view);
             }
             Self::Fork { proof, other } => {
-                w.array(3).uint(4).bytes(proof).array(usize::from(other.is_some()));
-                if let Some(head) = other {
-                    head.write(&mut w);
-                }
+                w.array(3).uint(4).bytes(proof);
+                write_all(&mut w, other, HeadMessage::write);
             }
             Self::Charter(note) => {
                 w.array(2).uint(5).bytes(note);
@@ -560,7 +568,7 @@ impl Response {
             (3, 2) => Self::View(Bytes::copy_from_slice(r.bytes()?)),
             (4, 3) => Self::Fork {
                 proof: Bytes::copy_from_slice(r.bytes()?),
-                other: read_all(&mut r, "heads", 1, HeadMessage::read)?.pop().map(Box::new),
+                other: read_all(&mut r, "heads", 2, HeadMessage::read)?,
             },
             (5, 2) => Self::Charter(Bytes::copy_from_slice(r.bytes()?)),
             (6, 1) => Self::NotHeld,
@@ -663,6 +671,8 @@ mod tests {
             root: Digest::of(b"root"),
             witnessed: 2,
             fork: Some(Digest::of(b"fork")),
+            other: 4,
+            other_witnessed: 1,
             published: 99,
         };
         let frontier = |node| Response::Frontier {
@@ -682,7 +692,7 @@ mod tests {
             },
             Response::Body { total: 9, is_delta: true, piece: Bytes::from_static(b"piece") },
             Response::View(Bytes::from_static(b"view")),
-            Response::Fork { proof: Bytes::from_static(b"proof"), other: Some(Box::new(head())) },
+            Response::Fork { proof: Bytes::from_static(b"proof"), other: vec![head(), head()] },
             Response::Charter(Bytes::from_static(b"note")),
             Response::NotHeld,
         ]

@@ -4,6 +4,7 @@
 //! another that is connected.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use crate::status::delta::Delta;
 
 #[derive(Default)]
 struct PeerState {
+    /// Places of its frontier asked for since the last exchange began.
+    descents: usize,
     waiting: VecDeque<Request>,
     under_way: BTreeMap<u64, Request>,
 }
@@ -49,7 +52,11 @@ pub(super) struct Peers {
     states: BTreeMap<Peer, PeerState>,
     entries: BTreeMap<String, EntriesSoFar>,
     bodies: BTreeMap<Digest, BodySoFar>,
+    /// Of a register, the root of a head whose entries all came and can never be taken: a third branch, a later version.
+    pub(super) refused: BTreeMap<String, Digest>,
     next_exchange_ms: u64,
+    /// The body that was asked for last.
+    last_body: Digest,
     /// Rotates, so that a body that one peer does not hold is asked of another.
     turn: usize,
 }
@@ -61,7 +68,9 @@ impl Peers {
             states: BTreeMap::new(),
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            refused: BTreeMap::new(),
             next_exchange_ms: 0,
+            last_body: Digest([0; 32]),
             turn: 0,
         }
     }
@@ -69,7 +78,7 @@ impl Peers {
     pub(super) fn connected(&mut self, peer: &Peer) {
         let state = self.states.entry(peer.clone()).or_default();
         // The root is filled in when the request is sent: by then it may have changed.
-        push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+        push_exchange(state);
     }
 
     pub(super) fn disconnected(&mut self, peer: &Peer) {
@@ -89,7 +98,7 @@ impl Peers {
             let count = self.states.len().max(1) as u64;
             let chosen = usize::try_from(entropy % count).unwrap_or(0);
             if let Some(state) = self.states.values_mut().nth(chosen) {
-                push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+                push_exchange(state);
             }
         }
     }
@@ -97,8 +106,25 @@ impl Peers {
     /// Compares frontiers with everybody, at once.
     pub(super) fn ask_everybody(&mut self) {
         for state in self.states.values_mut() {
-            push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+            push_exchange(state);
         }
+    }
+
+    /// Asks for a place below the root of a peer's frontier; one that never ends is left alone until the next exchange.
+    fn want_place(&mut self, peer: &Peer, place: Prefix) {
+        if let Some(state) = self.states.get_mut(peer)
+            && state.descents < limits::FRONTIER_DESCENTS_MAX
+        {
+            state.descents += 1;
+            push(state, Request::Frontier { prefix: place, root: Digest::OF_NOTHING });
+        }
+    }
+
+    /// True while bodies are asked for.
+    pub(super) fn waits_for_bodies(&self) -> bool {
+        let is_body = |request: &Request| matches!(request, Request::Body { .. });
+        let asks = |state: &PeerState| state.waiting.iter().chain(state.under_way.values()).any(is_body);
+        self.states.values().any(asks)
     }
 
     pub(super) fn want(&mut self, peer: &Peer, request: Request) {
@@ -123,7 +149,11 @@ impl Peers {
     pub(super) fn want_bodies(&mut self, peer: Option<&Peer>, missing: &BTreeSet<Digest>, replica: &Replica) {
         let peers: Vec<Peer> = self.states.keys().cloned().collect();
         self.turn = self.turn.wrapping_add(1);
-        for (i, digest) in missing.iter().take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
+        // Not always from the least on: bodies that nobody holds would leave no turn to those that somebody does.
+        let from = self.last_body;
+        let later = missing.range((Excluded(from), Unbounded)).chain(missing.range(..=from));
+        for (i, digest) in later.take(limits::BODIES_UNDER_WAY_MAX).enumerate() {
+            self.last_body = *digest;
             let asked = |state: &PeerState| {
                 let of = |r: &Request| matches!(r, Request::Body { digest: d, .. } if d == digest);
                 state.waiting.iter().any(of) || state.under_way.values().any(of)
@@ -173,6 +203,12 @@ impl Peers {
     }
 }
 
+/// Begins an exchange of frontiers. The root is filled in when the request is sent.
+fn push_exchange(state: &mut PeerState) {
+    state.descents = 0;
+    push(state, Request::Frontier { prefix: Prefix::default(), root: Digest::OF_NOTHING });
+}
+
 fn push(state: &mut PeerState, request: Request) {
     if state.waiting.len() < limits::REQUESTS_WAITING_MAX && !state.waiting.contains(&request) {
         state.waiting.push_back(request);
@@ -210,8 +246,8 @@ impl Machine {
             (Request::View { .. }, Response::View(view)) => self.check_statement(StatementMessage::View(view), peer),
             (Request::Fork { origin }, Response::Fork { proof, other }) => {
                 self.check_fork(ForkMessage { origin, proof }, peer);
-                if let Some(head) = other {
-                    self.check_head(*head, peer);
+                for head in other {
+                    self.check_head(head, peer);
                 }
             }
             (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
@@ -244,7 +280,7 @@ impl Machine {
                 for (nibble, root) in (0u8..16).zip(roots) {
                     let place = prefix.child(nibble);
                     if frontier.root(&place) != root {
-                        self.peers.want(peer, Request::Frontier { prefix: place, root: Digest::OF_NOTHING });
+                        self.peers.want_place(peer, place);
                     }
                 }
             }
@@ -257,7 +293,9 @@ impl Machine {
             return;
         }
         let held = self.replica().register(&leaf.origin).cloned();
-        let newest = held.as_ref().map_or(0, |r| r.size_newest());
+        let size = held.as_ref().map_or(0, |r| r.size_newest());
+        // Of a frozen register, as far as the head that froze it.
+        let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
@@ -268,19 +306,33 @@ impl Machine {
         };
         let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
         let other_root = held.as_deref().is_some_and(|r| differs(r) && !is_other_branch(r));
-        if leaf.fork.is_some() && !held.as_ref().is_some_and(|r| r.is_forked()) {
+        let ours = self.replica().frontier_leaf(&leaf.origin);
+        // The peer's other branch, unless it is our main one: then it has nothing that its main one does not tell.
+        let other_is_new = !held.as_deref().is_some_and(is_other_branch)
+            && ours.is_none_or(|ours| {
+                leaf.other > ours.other || leaf.other_witnessed > ours.other_witnessed || ours.fork.is_none()
+            });
+        if leaf.fork.is_some() && other_is_new {
             self.peers.want(peer, Request::Fork { origin: leaf.origin.clone() });
+        }
+        if self.peers.refused.get(&leaf.origin) == Some(&leaf.root) {
+            return;
         }
         if other_root {
             self.peers.want_entries_from(peer, &leaf.origin, 0);
         } else if leaf.newest > newest || leaf.witnessed > witnessed || leaf.published > published {
-            let first = newest.min(leaf.newest);
+            let first = size.min(leaf.newest);
             self.peers.want_entries_from(peer, &leaf.origin, first);
         }
     }
 
     fn entries_came(&mut self, peer: &Peer, origin: &str, first: u64, mut newest: HeadMessage, size: usize) {
-        if newest.checkpoint.origin != origin {
+        // From where it was asked for: one that answers from elsewhere would be asked again without end.
+        if newest.checkpoint.origin != origin || newest.first != first.min(newest.checkpoint.size) {
+            return;
+        }
+        if self.peers.entries.get(origin).is_some_and(|so_far| so_far.peer != *peer) {
+            // What one peer has begun another does not spoil.
             return;
         }
         let so_far = self.peers.entries.remove(origin).unwrap_or_else(|| EntriesSoFar {
@@ -297,12 +349,15 @@ impl Machine {
             return;
         }
         let carried = newest.entries.iter().map(Bytes::len).sum::<usize>();
-        let progress = !newest.entries.is_empty();
+        // Whoever is asked fills its steps: one that drips keeps others from being asked.
+        let progress = carried > limits::STEP_SIZE_MAX / 2 || newest.entries.len() == limits::MESSAGE_ENTRIES_MAX;
         entries.append(&mut newest.entries);
         let end = from.saturating_add(entries.len() as u64);
         let total = had.saturating_add(carried);
         let bytes = responses.saturating_add(size);
-        if end < newest.checkpoint.size && progress && total <= limits::CATCH_UP_SIZE_MAX {
+        let held: usize = self.peers.entries.values().map(|so_far| so_far.size).sum();
+        let room = held.saturating_add(total) <= limits::CATCH_UPS_SIZE_MAX;
+        if end < newest.checkpoint.size && progress && room && total <= limits::CATCH_UP_SIZE_MAX {
             let so_far = EntriesSoFar { peer: peer.clone(), first: from, entries, size: total, responses: bytes };
             self.peers.entries.insert(origin.to_owned(), so_far);
             self.peers.want(peer, Request::Entries { origin: origin.to_owned(), first: end });
@@ -339,7 +394,7 @@ impl Machine {
         so_far.bytes.extend_from_slice(piece);
         let came = so_far.bytes.len() as u64;
         let request = |offset, base| Request::Body { digest, offset, base };
-        if !fits || came > total || (piece.is_empty() && came < total) {
+        if !fits || came > total || (piece.len() < limits::STEP_SIZE_MAX && came < total) {
             return;
         }
         if came < total {
