@@ -347,6 +347,12 @@ impl HeldRegister {
         }
     }
 
+    /// True when some version of some record says that this entity may do this, on anything.
+    pub(crate) fn authorizes(&self, entity: &str, action: &str) -> bool {
+        let entries = self.trust().authorizations.get(entity);
+        entries.is_some_and(|entries| entries.iter().any(|(does, ..)| does == action))
+    }
+
     fn trust(&self) -> &TrustIndex {
         self.trust.get_or_init(|| self.index_trust())
     }

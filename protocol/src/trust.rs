@@ -542,6 +542,12 @@ fn common_register<'b>(mut registers: impl Iterator<Item = &'b Binding>) -> Resu
         if other.origin != common.origin {
             return Err(Conflict);
         }
+        match (&common.after, &other.after) {
+            (Some(one), Some(another)) if one != another => return Err(Conflict),
+            // What the register before had withdrawn stays so if any entry says where it ended.
+            (None, Some(after)) => common.after = Some(after.clone()),
+            _ => {}
+        }
         common.keys.retain(|key| other.keys.contains(key));
     }
     if common.keys.is_empty() { Err(Conflict) } else { Ok(Some(common)) }
@@ -715,6 +721,20 @@ mod tests {
         let mut world = Registers::default();
         world.put("A.r", "I", "issue", "L", Fact::granted(entry(Some(binding("I.r", "KI")))));
         world.put("A.r", "I", "issue", "M", Fact::granted(entry(Some(binding("J.r", "KI")))));
+        assert_eq!(reasons(ask(&world, &["L", "M"])), [MissingReason::RegisterConflict]);
+    }
+
+    #[test]
+    fn the_register_before_counts_if_the_entry_of_any_type_names_it() {
+        let after = |size| Some(fact::After { origin: "J.r".into(), size, root: crate::digest::Digest::of(b"") });
+        let granted = |after| Fact::granted(entry(Some(Binding { after, ..binding("I.r", "KI") })));
+        let mut world = Registers::default();
+        world.put("A.r", "I", "issue", "L", granted(None));
+        world.put("A.r", "I", "issue", "M", granted(after(3)));
+        for types in [["L", "M"], ["M", "L"]] {
+            assert_eq!(ask(&world, &types).expect("a path").register.and_then(|register| register.after), after(3));
+        }
+        world.put("A.r", "I", "issue", "L", granted(after(4)));
         assert_eq!(reasons(ask(&world, &["L", "M"])), [MissingReason::RegisterConflict]);
     }
 }

@@ -386,8 +386,8 @@ pub struct TrustSummary {
     pub network: Digest,
     /// The charter's version.
     pub charter: u64,
-    /// How many admitting witnesses stand at the witnessed head of the issuer's register.
-    pub witnesses: usize,
+    /// How many admitting witnesses stand at the witnessed head of the issuer's register; `None` where none is known.
+    pub witnesses: Option<usize>,
     /// How many the quorum needs at least.
     pub witnesses_needed: usize,
     /// How many the charter names.

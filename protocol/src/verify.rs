@@ -22,7 +22,8 @@ use crate::snapshot::{HeldRegister, Snapshot};
 use crate::time::Time;
 use crate::trust::TrustPath;
 use crate::verdict::{
-    Check, CheckName, Clock, Code, CredentialSummary, Decision, PathStep, PolicySummary, TrustSummary, Verdict, Warning,
+    Check, CheckName, CheckResult, Clock, Code, CredentialSummary, Decision, Need, PathStep, PolicySummary,
+    TrustSummary, Verdict, Warning,
 };
 use authority::Grounds;
 use fresh::Freshness;
@@ -116,8 +117,8 @@ impl<'a> Case<'a> {
         let time = Time::from_secs_saturating;
         Verdict {
             decision: Decision::from_checks(&checks, fresh.ages),
+            needs: needs(&checks, fresh.needs),
             checks,
-            needs: fresh.needs,
             warnings,
             credential,
             trust: self.trust(path),
@@ -138,7 +139,7 @@ impl<'a> Case<'a> {
         TrustSummary {
             network: charter.network_id(),
             charter: charter.version(),
-            witnesses: last.map_or(0, |last| self.snapshot.witnesses_at(last.held).len()),
+            witnesses: last.map(|last| self.snapshot.witnesses_at(last.held).len()),
             witnesses_needed: quorum.fewest_to_meet(),
             witnesses_named: quorum.witnesses().len(),
             witnessed_at: last.and_then(|last| self.as_of(last)).map(Time::from_secs_saturating),
@@ -214,6 +215,21 @@ fn holder(policy: &Policy) -> Check {
         return Check::refused(CheckName::Holder, Code::HolderUnproven, reason, Vec::new());
     }
     Check::skipped(CheckName::Holder, format!("not asked for by policy {}", policy.name))
+}
+
+/// What would have to be known for a decision: of every check that is open, the ages in detail.
+fn needs(checks: &[Check], ages: Vec<Need>) -> Vec<Need> {
+    let open = checks.iter().filter(|c| c.result == CheckResult::Unknown && c.name != CheckName::Freshness);
+    let mut needs: Vec<Need> = Vec::new();
+    for check in open {
+        let Some(code) = check.code else { continue };
+        if !needs.iter().chain(&ages).any(|need| need.code == code) {
+            let register = check.evidence.last().map(|evidence| evidence.register.clone());
+            needs.push(Need { code, register, have: None, want: None });
+        }
+    }
+    needs.extend(ages);
+    needs
 }
 
 /// An error with its causes, as one line.

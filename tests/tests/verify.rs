@@ -69,7 +69,8 @@ fn accepts_in_all_three_formats_with_ages_path_and_evidence() {
         assert_eq!((ages.witnessed.age_s, ages.published.age_s, ages.charter.age_s), (Some(60), Some(60), Some(60)));
         assert_eq!(ages.fresh_until_at, Time::from_secs(NOW + 24 * HOUR));
         assert_eq!(verdict.trust.path.len(), 2);
-        assert_eq!((verdict.trust.witnesses, verdict.trust.witnesses_needed, verdict.trust.witnesses_named), (3, 2, 3));
+        let trust = &verdict.trust;
+        assert_eq!((trust.witnesses, trust.witnesses_needed, trust.witnesses_named), (Some(3), 2, 3));
         assert!(verdict.warnings.is_empty() && verdict.needs.is_empty());
         assert_eq!(verdict.checks.iter().map(|c| c.name).collect::<Vec<_>>(), CheckName::ALL);
         assert_eq!(verdict.check(CheckName::Holder).map(|c| c.result), Some(CheckResult::Skipped));
@@ -554,7 +555,11 @@ fn encoded_list(bytes: &[u8]) -> String {
 }
 
 fn foreign_list(set: &[usize], signer: &str) -> Vec<u8> {
-    let mut bits = vec![0_u8; 131_072 / 8];
+    foreign_list_of(131_072, set, signer)
+}
+
+fn foreign_list_of(length: usize, set: &[usize], signer: &str) -> Vec<u8> {
+    let mut bits = vec![0_u8; length / 8];
     for index in set {
         bits[index / 8] |= 0x80 >> (index % 8);
     }
@@ -648,6 +653,316 @@ fn an_empty_verifier_decides_nothing() {
     let verdict = judge(&World::bare(), &good());
     assert_eq!(verdict.outcome(), Outcome::Indeterminate, "{}", shown(&verdict));
     assert_code(&verdict, Code::RegisterMissing);
+}
+
+/// A document of transport; `{did}` and `{key}` stand for its DID and its issuing key.
+fn document_of(text: &str) -> Vec<u8> {
+    let key = issuing_key("transport").public();
+    let text = text.replace("{did}", TRANSPORT).replace("{jwk}", &did::jwk::write_key(key).to_string());
+    canonical(&text.replace("{key}", &key.to_multikey()))
+}
+
+const TRANSPORT: &str = "did:web:transport.example";
+
+const AS_JWK: &str = r#"{"assertionMethod":["{did}#k1"],"id":"{did}","verificationMethod":[
+    {"controller":"{did}","id":"{did}#k1","publicKeyJwk":{jwk},"type":"JsonWebKey"}]}"#;
+const AS_MULTIKEY: &str = r#"{"assertionMethod":["{did}#k1"],"id":"{did}","verificationMethod":[
+    {"controller":"{did}","id":"{did}#k1","publicKeyMultibase":"{key}","type":"Multikey"}]}"#;
+
+/// The standard world with another document of transport, witnessed.
+fn with_document(text: &str) -> World {
+    let mut world = World::new();
+    world.publish("transport", vec![(did_key(TRANSPORT), Some(document_of(text)))]);
+    world.settle(NOW + 10);
+    world
+}
+
+fn then_document(mut world: World, text: &str) -> World {
+    world.publish("transport", vec![(did_key(TRANSPORT), Some(document_of(text)))]);
+    world
+}
+
+#[test]
+fn a_key_written_as_a_jwk_counts_and_is_taken_back_like_any_other() {
+    assert_accepted(&judge(&with_document(AS_JWK), &good()));
+    let pending = then_document(with_document(r#"{"id":"{did}"}"#), AS_JWK);
+    assert_code(&judge(&pending, &good()), Code::KeyPending);
+    // Another form of the same key takes nothing back, another key does.
+    assert_accepted(&judge(&then_document(with_document(AS_JWK), AS_MULTIKEY), &good()));
+    assert_accepted(&judge(&then_document(with_document(AS_MULTIKEY), AS_JWK), &good()));
+    let other = AS_JWK.replace("{jwk}", &did::jwk::write_key(issuing_key("second").public()).to_string());
+    assert_code(&judge(&then_document(with_document(AS_JWK), &other), &good()), Code::KeyWithdrawn);
+    assert_code(&judge(&then_document(with_document(AS_JWK), r#"{"id":"{did}"}"#), &good()), Code::KeyWithdrawn);
+    let secret = AS_JWK.replace("{jwk}", r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}"#);
+    assert_code(&judge(&with_document(&secret), &good()), Code::DidMissing);
+}
+
+#[test]
+fn a_method_counts_embedded_and_under_a_relative_id_for_its_purpose_alone() {
+    let method = r##"{"controller":"{did}","id":"#k1","publicKeyMultibase":"{key}","type":"Multikey"}"##;
+    let embedded = |purpose: &str| with_document(&format!(r#"{{"{purpose}":[{method}],"id":"{{did}}"}}"#));
+    assert_accepted(&judge(&embedded("assertionMethod"), &good()));
+    assert_code(&judge(&embedded("authentication"), &good()), Code::KeyAbsent);
+    let relative = format!(r##"{{"assertionMethod":["#k1"],"id":"{{did}}","verificationMethod":[{method}]}}"##);
+    assert_accepted(&judge(&with_document(&relative), &good()));
+    assert_code(&judge(&then_document(embedded("assertionMethod"), r#"{"id":"{did}"}"#), &good()), Code::KeyWithdrawn);
+}
+
+fn with_end(member: &str, at: u64) -> String {
+    let end = format!(r#""{member}":"{}","type":"Multikey""#, Time::from_secs_saturating(at));
+    AS_MULTIKEY.replace(r#""type":"Multikey""#, &end)
+}
+
+#[test]
+fn a_method_counts_until_it_expires_or_was_revoked() {
+    for member in ["expires", "revoked"] {
+        let snapshot = with_document(&with_end(member, NOW + 100)).snapshot();
+        assert_accepted(&at(&snapshot, &good(), NOW + 99));
+        assert_code(&at(&snapshot, &good(), NOW + 100), Code::KeyWithdrawn);
+        assert_code(&at(&snapshot, &good(), NOW + 90 * 24 * HOUR), Code::KeyWithdrawn);
+        let world = with_document(&with_end(member, NOW - 100));
+        assert_code(&at(&world.snapshot(), &good(), NOW - 200), Code::ClockDisputed);
+        let world = then_document(World::new(), &with_end(member, NOW - 100));
+        assert_code(&judge(&world, &good()), Code::KeyWithdrawn);
+        // A pending entry cannot take the end away.
+        assert_code(
+            &judge(&then_document(with_document(&with_end(member, NOW)), AS_MULTIKEY), &good()),
+            Code::KeyWithdrawn,
+        );
+    }
+}
+
+#[test]
+fn a_pending_document_that_cannot_be_read_whole_leaves_its_keys_open() {
+    let broken = with_end("revoked", NOW - 100)
+        .replace("]}", r#",{"controller":"{did}","expires":"soon","id":"{did}#k2","type":"Multikey"}]}"#);
+    assert_code(&judge(&then_document(World::new(), &broken), &good()), Code::DidMissing);
+}
+
+#[test]
+fn a_webvh_document_is_never_taken_on_a_registers_word() {
+    let did = "did:webvh:QmX7:transport.example";
+    let mut world = World::new();
+    let grant = world.issue("transport", LICENCE, "").1.expect("a body");
+    let grant = String::from_utf8(grant).expect("text").replace("did:web:transport.example", did);
+    let document = String::from_utf8(document_of(AS_MULTIKEY)).expect("text").replace(TRANSPORT, did);
+    let key = RecordKey::trust(did, "issue", LICENCE).expect("a key");
+    world.publish("ministry", vec![(key, Some(grant.into_bytes()))]);
+    world.publish("transport", vec![(did_key(did), Some(document.into_bytes()))]);
+    world.settle(NOW + 10);
+    let bytes = Draft::default().issue_by(&issuing_key("transport"), did, "k1", &Contexts::builtin());
+    assert_code(&judge(&world, &bytes), Code::DidMissing);
+}
+
+#[test]
+fn a_frozen_register_stands_while_it_is_fresh_and_never_says_no() {
+    let mut world = World::new();
+    let mut ground = world.agencies["transport"].grounds.last().expect("a ground").clone();
+    ground.state = Default::default();
+    world.agencies.get_mut("transport").expect("an agency").grounds.push(ground);
+    // Signed over another state than its own: the entry is not valid.
+    world.publish_on("transport", 2, vec![(status(LIST), Some(list_with(&[7])))]);
+    let snapshot = world.snapshot();
+    assert!(snapshot.held(&world.agencies["transport"].origin).expect("held").register().frozen().is_some());
+    assert_accepted(&at(&snapshot, &good(), NOW + 60));
+    let verdict = at(&snapshot, &good(), NOW + 26 * HOUR);
+    assert_code(&verdict, Code::RegisterFrozen);
+    assert_eq!(verdict.exit(), 4);
+    let absent = Draft::default().issue_by(&issuing_key("transport"), TRANSPORT, "k9", &Contexts::builtin());
+    assert_code(&at(&snapshot, &absent, NOW + 60), Code::DidMissing);
+    let beyond = Draft { status: Some(entry(LIST, 5000)), ..Draft::default() }.issue();
+    assert_code(&at(&snapshot, &beyond, NOW + 60), Code::StatusMissing);
+}
+
+/// The register of transport is lost: ministry binds that of harbour in its place, after all that was published.
+fn recovered(revoked: &[u64]) -> World {
+    let mut world = World::new();
+    world.publish("transport", vec![(status(LIST), Some(list_with(revoked)))]);
+    world.settle(NOW + 5);
+    let old = &world.agencies["transport"];
+    let edge = &old.grounds.last().expect("a ground").edge;
+    let after = format!(r#","after":{{"origin":"{}","root":"{}","size":{}}}}}"#, old.origin, edge.root(), edge.size());
+    let binding = world.agencies["harbour"].binding();
+    let binding = format!("{}{after}", binding.strip_suffix('}').expect("an object"));
+    let grant = format!(
+        r#"{{"action":"issue","entity":"{TRANSPORT}","register":{binding},"resource":"{LICENCE}","valid_from":0,"valid_until":{}}}"#,
+        NOW + 86_400
+    );
+    let key = RecordKey::trust(TRANSPORT, "issue", LICENCE).expect("a key");
+    let document = world.document("transport");
+    world.publish("harbour", vec![document, (status(LIST), Some(other_list(LIST, "revocation", 65_536, &[])))]);
+    world.publish("ministry", vec![(key, Some(canonical(&grant)))]);
+    world.settle(NOW + 10);
+    world
+}
+
+#[test]
+fn what_the_register_before_had_revoked_stays_revoked() {
+    let with = |index| Draft { status: Some(entry(LIST, index)), ..Draft::default() }.issue();
+    let world = recovered(&[7]);
+    assert_accepted(&judge(&world, &with(8)));
+    let verdict = judge(&world, &with(7));
+    assert_code(&verdict, Code::StatusRevoked);
+    assert!(verdict.reason().contains("in the register before"), "{}", verdict.reason());
+    // Without that register up to there, nobody knows.
+    let mut forgetful = recovered(&[7]);
+    let old = forgetful.agencies["transport"].origin.clone();
+    forgetful
+        .pieces
+        .retain(|piece| !matches!(piece, Piece::Head(head, first, _) if head.checkpoint().origin == old && *first > 0));
+    assert_code(&judge(&forgetful, &with(8)), Code::StatusMissing);
+}
+
+#[test]
+fn the_brake_on_mass_withdrawal_does_not_hide_what_the_register_before_had_revoked() {
+    let mut world = recovered(&[7]);
+    let set: Vec<(u64, u8)> = (0..2_000).map(|i| (i, 1)).collect();
+    world.publish("harbour", vec![(status(LIST), Some(other_list(LIST, "revocation", 65_536, &set)))]);
+    let with = |index| Draft { status: Some(entry(LIST, index)), ..Draft::default() }.issue();
+    assert_code(&judge(&world, &with(8)), Code::MassWithdrawal);
+    assert_code(&judge(&world, &with(7)), Code::StatusRevoked);
+}
+
+#[test]
+fn a_network_without_witnesses_is_good_enough_only_where_the_policy_says_so() {
+    let mut world = World::new();
+    world.dismiss_witnesses();
+    let snapshot = world.snapshot();
+    let verdict = at(&snapshot, &good(), NOW + 60);
+    assert_code(&verdict, Code::StaleWitnessed);
+    assert!(!verdict.reason().contains("never last"), "{}", verdict.reason());
+    let policy = Policy { quorum_none: true, ..standard() };
+    let on = |now| verify(&good(), &snapshot, &policy, Time::from_secs_saturating(now));
+    let verdict = on(NOW + 60);
+    assert_accepted(&verdict);
+    let ages = verdict.ages().expect("ages");
+    assert_eq!((ages.witnessed.age_s, ages.published.age_s, ages.charter.age_s), (None, Some(60), None));
+    assert_code(&on(NOW + 8 * 24 * HOUR), Code::StalePublished);
+    // What is published counts at once, and a removal too.
+    world.publish("transport", vec![(status(LIST), Some(list_with(&[7])))]);
+    let verdict = verify(&good(), &world.snapshot(), &policy, Time::from_secs_saturating(NOW + 60));
+    assert_code(&verdict, Code::StatusRevoked);
+}
+
+#[test]
+fn a_foreign_list_counts_only_while_the_key_that_signed_it_does() {
+    let mut world = then_document(
+        World::new(),
+        &with_end("revoked", NOW + 100).replace(r#""{did}#k1"]"#, r#""{did}#k1","{did}#k2"]"#).replace(
+            "]}",
+            &format!(
+                r#",{{"controller":"{{did}}","id":"{{did}}#k2","publicKeyMultibase":"{}","type":"Multikey"}}]}}"#,
+                issuing_key("second").public().to_multikey()
+            ),
+        ),
+    );
+    world.publish("transport", vec![(status(FOREIGN), Some(foreign_list(&[5], "transport")))]);
+    world.settle(NOW + 10);
+    let status = Some(entry(FOREIGN, 4));
+    let bytes =
+        Draft { status, ..Draft::default() }.issue_by(&issuing_key("second"), TRANSPORT, "k2", &Contexts::builtin());
+    let snapshot = world.snapshot();
+    assert_accepted(&at(&snapshot, &bytes, NOW + 99));
+    assert_code(&at(&snapshot, &bytes, NOW + 100), Code::StatusForeign);
+}
+
+#[test]
+fn a_foreign_list_is_beyond_its_end_only_in_values_of_its_own_size_and_in_every_version() {
+    let mut world = World::new();
+    let with = |index, size_bits| {
+        let status = Some(standfast_protocol::credential::StatusEntry { size_bits, ..entry(FOREIGN, index) });
+        Draft { status, ..Draft::default() }.issue()
+    };
+    world.publish("transport", vec![(status(FOREIGN), Some(foreign_list(&[5], "transport")))]);
+    world.settle(NOW + 10);
+    assert_code(&judge(&world, &with(4, 2)), Code::StatusMissing);
+    let longer = foreign_list_of(262_144, &[5], "transport");
+    world.publish("transport", vec![(status(FOREIGN), Some(longer))]);
+    assert_code(&judge(&world, &with(200_000, 1)), Code::StatusMissing);
+    assert_accepted(&judge(&world, &with(4, 1)));
+    world.settle(NOW + 30);
+    assert_accepted(&judge(&world, &with(200_000, 1)));
+    world.publish("transport", vec![(status(FOREIGN), Some(foreign_list(&[5], "transport")))]);
+    assert_code(&judge(&world, &with(200_000, 1)), Code::StatusMissing);
+}
+
+#[test]
+fn a_context_that_may_be_off_the_path_refuses_nothing() {
+    let mut world = World::new();
+    world.publish("interior", vec![world.recognize("harbour", "*")]);
+    permit(&mut world, "harbour", "https://gov.example/Other");
+    // What `Permit` means on the path of transport is not known: only harbour, which is not on it, says something.
+    let verdict = judge(&world, &permitted());
+    assert_eq!(verdict.outcome(), Outcome::Indeterminate, "{}", shown(&verdict));
+    // To somebody whom nobody lets issue anything, it does not matter.
+    let draft = Draft { types: vec!["Permit".to_owned()], contexts: vec![TERMS.to_owned()], ..Draft::default() };
+    assert_code(&judge(&world, &Draft { issuer: "stranger", ..draft.clone() }.issue()), Code::AuthorityAbsent);
+    // Nor is a signature judged by such a context.
+    let key = SecretKey::from_seed(&[77; 32]);
+    let did = did::key::did_of(key.public());
+    let fragment = did.strip_prefix("did:key:").expect("a did:key").to_owned();
+    let contexts = Contexts::builtin().with(TERMS, context(LICENCE).into()).expect("a context");
+    let draft = Draft { status: None, format: Format::EddsaRdfc2022, ..draft };
+    let verdict = judge(&world, &draft.issue_by(&key, &did, &fragment, &contexts));
+    assert_ne!(verdict.check(CheckName::Signature).map(|c| c.result), Some(CheckResult::Failed), "{}", shown(&verdict));
+}
+
+#[test]
+fn a_verdict_that_cannot_decide_says_what_it_needs() {
+    let mut world = World::new();
+    world.publish("ministry", vec![world.issue("harbour", LICENCE, "")]);
+    let bytes = Draft { issuer: "harbour", status: None, ..Draft::default() }.issue();
+    let verdict = judge(&world, &bytes);
+    assert_code(&verdict, Code::AuthorityPending);
+    assert_eq!(verdict.needs.iter().map(|need| need.code).collect::<Vec<_>>(), [Code::AuthorityPending]);
+    let document = World::new().document("transport").1.expect("a body");
+    let verdict = at(&without_body(&World::new(), &document), &good(), NOW);
+    assert_eq!(verdict.needs.first().map(|need| need.code), Some(Code::DidMissing));
+    assert!(verdict.needs.iter().all(|need| need.register.is_some()), "{:?}", verdict.needs);
+}
+
+fn members(value: &serde_json::Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_verdict_is_written_with_null_for_what_is_absent() {
+    let json = |verdict: &Verdict| serde_json::to_value(verdict).expect("JSON");
+    let mut accepted = json(&judge(&World::new(), &good()));
+    accepted.sort_all_objects();
+    assert_eq!(
+        members(&accepted),
+        [
+            "action",
+            "ages",
+            "checks",
+            "clock",
+            "code",
+            "credential",
+            "exit",
+            "kind",
+            "needs",
+            "outcome",
+            "policy",
+            "reason",
+            "trust",
+            "warnings"
+        ]
+    );
+    assert_eq!(members(&accepted["ages"]), ["charter", "fresh_until_at", "published", "witnessed"]);
+    assert_eq!(members(&accepted["ages"]["charter"]), ["age_s", "limit_s", "register"]);
+    assert_eq!(members(&accepted["clock"]), ["bound_at", "device_at", "used_at"]);
+    assert_eq!(members(&accepted["policy"]), ["name", "sha256", "trust"]);
+    assert_eq!(members(&accepted["checks"][0]), ["code", "evidence", "name", "reason", "result"]);
+    assert_eq!(members(&accepted["checks"][1]["evidence"][0]), ["as_of_at", "record", "register", "root", "size"]);
+    assert_eq!((accepted["code"].as_str(), accepted["exit"].as_u64()), (Some("accepted"), Some(0)));
+    let unreadable = json(&judge(&World::new(), b"%PDF-1.7"));
+    assert!(unreadable["ages"].is_null() && unreadable["trust"]["witnesses"].is_null());
+    for member in ["source", "format", "issuer", "key", "valid_from_at", "valid_until_at"] {
+        assert!(unreadable["credential"][member].is_null(), "{member}");
+    }
+    let unlimited = json(&judge(&World::new(), &Draft { until: None, ..Draft::default() }.issue()));
+    assert!(unlimited["credential"]["valid_until_at"].is_null());
 }
 
 /// Worlds of every kind, with what is verified in each.

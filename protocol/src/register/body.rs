@@ -181,7 +181,7 @@ impl FromIterator<Arc<Record>> for Bodies {
 pub struct DidDocument {
     /// The subject; a document without one is of nobody.
     pub id: Option<String>,
-    /// The verification methods; no id comes twice.
+    /// The verification methods, embedded ones included; no id comes twice.
     pub methods: Vec<Method>,
     relationships: BTreeMap<String, Option<Vec<String>>>,
 }
@@ -193,10 +193,8 @@ pub struct Method {
     pub id: Option<String>,
     /// Who controls it.
     pub controller: Option<String>,
-    /// Its public key as Multikey.
+    /// Its public key as Multikey; also when it is written as a JWK, so that the form in which it stands changes nothing.
     pub multibase: Option<String>,
-    /// Its public key as JWK.
-    pub jwk: Option<Json>,
 }
 
 impl DidDocument {
@@ -217,22 +215,43 @@ impl DidDocument {
     fn read(body: &[u8]) -> Option<Self> {
         let value = Json::parse_canonical(body).ok()?;
         let document = value.as_object()?;
-        let methods = match document.get("verificationMethod") {
+        let did = document.get("id").and_then(Json::as_str);
+        let mut methods = match document.get("verificationMethod") {
             None => Vec::new(),
-            Some(methods) => methods.as_array()?.iter().map(Method::read).collect::<Option<Vec<_>>>()?,
+            Some(methods) => methods.as_array()?.iter().map(|m| Method::read(did, m)).collect::<Option<Vec<_>>>()?,
         };
+        let mut relationships = BTreeMap::new();
+        for name in RELATIONSHIPS {
+            let Some(listed) = document.get(name) else { continue };
+            let ids =
+                listed.as_array().map(|items| items.iter().filter_map(|i| listed_id(did, i, &mut methods)).collect());
+            relationships.insert(name.to_owned(), ids);
+        }
         let mut ids: Vec<_> = methods.iter().map(|m| &m.id).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return None;
         }
-        let strings = |list: &[Json]| list.iter().filter_map(|s| s.as_str().map(str::to_owned)).collect();
-        let listed = |name: &&str| document.get(name).map(|v| ((*name).to_owned(), v.as_array().map(strings)));
-        Some(Self {
-            id: document.get("id").and_then(Json::as_str).map(str::to_owned),
-            methods,
-            relationships: RELATIONSHIPS.iter().filter_map(listed).collect(),
-        })
+        Some(Self { id: did.map(str::to_owned), methods, relationships })
+    }
+}
+
+/// The id of a method that a relationship lists or embeds; one embedded there is for that relationship alone.
+fn listed_id(did: Option<&str>, item: &Json, methods: &mut Vec<Method>) -> Option<String> {
+    if let Some(id) = item.as_str() {
+        return Some(absolute(did, id));
+    }
+    let method = Method::read(did, item)?;
+    let id = method.id.clone()?;
+    methods.push(method);
+    Some(id)
+}
+
+/// Makes `#fragment` absolute.
+fn absolute(did: Option<&str>, id: &str) -> String {
+    match did {
+        Some(did) if id.starts_with('#') => format!("{did}{id}"),
+        _ => id.to_owned(),
     }
 }
 
@@ -241,17 +260,17 @@ const RELATIONSHIPS: [&str; 5] =
     ["assertionMethod", "authentication", "capabilityDelegation", "capabilityInvocation", "keyAgreement"];
 
 impl Method {
-    fn read(value: &Json) -> Option<Self> {
+    fn read(did: Option<&str>, value: &Json) -> Option<Self> {
         let method = value.as_object()?;
         let string = |name| match method.get(name) {
             None => Some(None),
             Some(value) => value.as_str().map(|s| Some(s.to_owned())),
         };
+        let from_jwk = || Some(did::jwk::read_key(method.get("publicKeyJwk")?)?.to_multikey());
         Some(Self {
-            id: string("id")?,
+            id: string("id")?.map(|id| absolute(did, &id)),
             controller: string("controller")?,
-            multibase: string("publicKeyMultibase")?,
-            jwk: method.get("publicKeyJwk").cloned(),
+            multibase: string("publicKeyMultibase")?.or_else(from_jwk),
         })
     }
 }
@@ -368,7 +387,7 @@ mod tests {
     #[test]
     fn a_document_with_one_method_id_twice_is_malformed() {
         let one = r##"{"id":"did:web:a.example","verificationMethod":[{"id":"#1"}]}"##;
-        assert_eq!(Record::new(one).did_document().unwrap().method("#1").unwrap().multibase, None);
+        assert_eq!(Record::new(one).did_document().unwrap().method("did:web:a.example#1").unwrap().multibase, None);
         let two = one.replace("[{\"id\":\"#1\"}]", "[{\"id\":\"#1\"},{\"id\":\"#1\"}]");
         assert_eq!(Record::new(two).did_document().err(), Some(Reason::BodyMalformed));
     }

@@ -109,6 +109,11 @@ impl Register {
             return recovery.and_then(|recovery| floor(bodies, query, &key, recovery)).unwrap_or(fact);
         }
         if !bad_at_w && self.takes_back_much_of(bodies, query, &key) {
+            // The brake holds back pending changes, not what stood rejected before.
+            let stood = recovery.and_then(|recovery| floor(bodies, query, &key, recovery));
+            if let Some(stood) = stood.filter(|stood| stood.outcome == Outcome::Withdrawn) {
+                return stood;
+            }
             return Fact { reason: Some(Reason::MassWithdrawal), ..fact };
         }
         fact

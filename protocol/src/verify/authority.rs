@@ -23,6 +23,8 @@ pub(super) struct Grounds<'a> {
     snapshot: &'a Snapshot,
     pub(super) check: Check,
     pub(super) contexts: Contexts,
+    /// False when some of them stand in registers that no path is known to lead over.
+    pub(super) contexts_settled: bool,
     /// Why contexts or types have no meaning here.
     pub(super) context_problem: Option<(Code, String)>,
     /// The types beside `VerifiableCredential` as absolute IRIs, where they are known.
@@ -98,13 +100,14 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
         snapshot: case.snapshot,
         check: Check::skipped(CheckName::Authority, "not judged: trust is off in this policy"),
         contexts: Contexts::builtin(),
+        contexts_settled: true,
         context_problem: None,
         types: None,
         path: None,
         untrusted,
     };
     let offers = Offers::find(case.snapshot, credential.contexts());
-    let mut refusals: Vec<(Vec<String>, NotFound)> = Vec::new();
+    let mut refusals: Vec<(Vec<String>, NotFound, bool)> = Vec::new();
     for chosen in &offers.sets {
         let Some(contexts) = case.snapshot.contexts(chosen) else { continue };
         let types = match credential.expanded_types(&contexts) {
@@ -118,7 +121,8 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
             }
         };
         if !case.policy.trust {
-            return Grounds { contexts, types: Some(types), context_problem: None, ..grounds };
+            let contexts_settled = chosen.is_empty();
+            return Grounds { contexts, contexts_settled, types: Some(types), context_problem: None, ..grounds };
         }
         match trust_path(
             case.snapshot,
@@ -133,6 +137,7 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
                     let check = granted(case, &path);
                     return Grounds {
                         contexts,
+                        contexts_settled: true,
                         types: Some(types),
                         context_problem: None,
                         path: Some(path),
@@ -145,8 +150,10 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
             Err(refusal) => {
                 if refusals.is_empty() {
                     grounds.contexts = contexts;
+                    grounds.contexts_settled = chosen.is_empty();
                 }
-                refusals.push((types, refusal));
+                let settled = is_settled(case, credential.issuer(), &types, chosen);
+                refusals.push((types, refusal, settled));
             }
         }
     }
@@ -155,9 +162,10 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
     }
     let known = offers.complete && grounds.context_problem.is_none();
     grounds.check = match refusals.first() {
-        Some((types, refusal)) => {
-            let sure = known && refusals.iter().all(|(_, refusal)| !refusal.indeterminate);
-            let check = refuse(case, credential.issuer(), types, refusal, sure);
+        Some((types, refusal, _)) => {
+            let sure = known && refusals.iter().all(|(_, refusal, _)| !refusal.indeterminate);
+            let settled = refusals.iter().all(|(.., settled)| *settled);
+            let check = refuse(case, credential.issuer(), types, refusal, sure, settled);
             grounds.types = Some(types.clone());
             check
         }
@@ -250,11 +258,23 @@ fn unknown(code: Code, reason: impl Into<String>) -> Check {
     Check::refused(CheckName::Authority, code, reason, Vec::new())
 }
 
-/// Says what "no path" means. `sure`: contexts and search left nothing open.
-fn refuse(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, sure: bool) -> Check {
+/// True when the chosen contexts say what the types mean: there are none from registers, one of the types has a path on
+/// which they stand, or nobody lets the issuer issue anything, whatever it is called.
+fn is_settled(case: &Case<'_>, issuer: &str, types: &[String], chosen: &[(String, Digest)]) -> bool {
+    let on_path = |kind: &String| {
+        let path = search(case, issuer, std::slice::from_ref(kind), case.used);
+        path.is_ok_and(|path| off_path(case.snapshot, &path, chosen).is_none())
+    };
+    let silent = |origin: &String| case.snapshot.held(origin).is_some_and(|held| !held.authorizes(issuer, ISSUE));
+    chosen.is_empty() || types.iter().any(on_path) || case.snapshot.replica().bound().keys().all(silent)
+}
+
+/// Says what "no path" means. `sure`: contexts and search left nothing open; `settled`: the types have one meaning.
+fn refuse(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, sure: bool, settled: bool) -> Check {
     let searched = refusal.searched.iter().filter_map(|origin| case.snapshot.held(origin));
     let evidence: Vec<Evidence> = searched.map(|held| held.evidence(None, None)).collect();
-    let (code, reason) = if sure { definite(case, issuer, types, refusal) } else { indefinite(case, types, refusal) };
+    let (code, reason) =
+        if sure { definite(case, issuer, types, refusal, settled) } else { indefinite(case, types, refusal) };
     Check::refused(CheckName::Authority, code, reason, evidence)
 }
 
@@ -305,7 +325,7 @@ fn wronged(case: &Case<'_>, authority: &str) -> Option<(Code, String)> {
 }
 
 /// Everything that the search met is known: the path is not there.
-fn definite(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound) -> (Code, String) {
+fn definite(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, settled: bool) -> (Code, String) {
     let met = |reason| refusal.missing.iter().filter(move |missing| missing.reason == reason);
     let own = |missing: &&Missing| types.contains(&missing.subject);
     if let Some(missing) = met(MissingReason::Withdrawn).find(|m| own(m) || leads_on(case, issuer, types, m)) {
@@ -317,6 +337,10 @@ fn definite(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound)
             return (Code::ClockDisputed, reason);
         }
         return (Code::AuthorityExpired, format!("the permission by {} is outside its window", missing.authority));
+    }
+    if !settled {
+        let reason = "no path was found, but what its types mean is known only from registers that may be off the path";
+        return (Code::AuthorityUnknown, reason.to_owned());
     }
     if let Some(reason) = inconclusive(case, refusal) {
         return (Code::AuthorityUnknown, reason);

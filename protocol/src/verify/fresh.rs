@@ -181,7 +181,7 @@ impl<'a> Found<'a> {
         let policy = &self.case.policy.name;
         match age {
             Some(age) => format!("{what} {} ago; policy {policy} allows {}", span(age), span(limit)),
-            None => format!("never {what}; policy {policy} allows {}", span(limit)),
+            None => format!("never {}; policy {policy} allows {}", what.trim_start_matches("last "), span(limit)),
         }
     }
 

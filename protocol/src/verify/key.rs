@@ -81,6 +81,10 @@ fn registered<'c>(
         let check = |name| Check::refused(name, Code::DidMissing, reason.clone(), Vec::new());
         (None, check(CheckName::Signature), check(CheckName::Issuer))
     };
+    if subject.starts_with("did:webvh:") {
+        // Such a document is made by its own log, not by a register's word.
+        return missing(format!("{subject} cannot be resolved here: did:webvh is not read yet"));
+    }
     let home = match grounds.home() {
         Ok(home) => home,
         // Then authority is unknown or fails, and says why; there is no document to read.
@@ -114,6 +118,13 @@ fn no_path(case: &Case<'_>, subject: &str) -> String {
         }
         None => format!("no document of {subject} is held"),
     }
+}
+
+/// Returns whether some version of the document that is held ends the time of this key of the method.
+pub(super) fn has_ended(case: &Case<'_>, home: Bound<'_>, record: &RecordKey, method: &str, key: PublicKey) -> bool {
+    let candidates = did::split_method(method).map(|(subject, _)| read(home, record, subject, method));
+    let keys = candidates.map(|candidates| candidates.keys).unwrap_or_default();
+    keys.iter().filter(|known| known.key == key).filter_map(|known| known.ends).any(|ends| ends.secs() <= case.used)
 }
 
 /// Reads the method out of every version of the document.
@@ -179,6 +190,10 @@ fn prove<'c>(
         None if candidates.keys.is_empty() => {
             refused(Code::DidMissing, format!("no document held gives a key for {method}"), evidence)
         }
+        None if !grounds.contexts_settled && credential.format() == Format::EddsaRdfc2022 => {
+            let reason = "what is signed is not known: a context is held only from registers that may be off the path";
+            refused(Code::ContextMissing, reason.to_owned(), Vec::new())
+        }
         None => refused(Code::SignatureMismatch, format!("altered, or signed by another key than {method}"), evidence),
     };
     (None, check)
@@ -209,13 +224,18 @@ fn judge_key(
     let fact = home.held.register().key_fact(home.held.bodies(), &query);
     match fact.outcome {
         Outcome::Granted => match candidate.ends {
-            Some(ends) if ends.secs() > case.used => passed(home, evidence),
             Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
                 Code::ClockDisputed,
                 format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
             ),
-            Some(ends) => refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}")),
-            None => passed(home, evidence),
+            Some(ends) if ends.secs() <= case.used => {
+                refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}"))
+            }
+            // What a version that cannot be read says of its end is not known.
+            _ if candidates.incomplete => {
+                refused(Code::DidMissing, format!("a version of the document of {subject} cannot be read"))
+            }
+            _ => passed(home, evidence),
         },
         Outcome::Withdrawn if fact.reason == Some(Reason::MassWithdrawal) => {
             let reason = format!("{method} is withdrawn with so much else that a quorum must see it first");

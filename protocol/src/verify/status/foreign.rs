@@ -1,5 +1,6 @@
 //! A foreign list: a Bitstring Status List credential that stands in the register as its signer made it.
 
+use super::super::key;
 use super::{Bound, Case, passing, rejecting};
 use crate::credential::StatusEntry;
 use crate::did::{self, Relationship};
@@ -7,6 +8,7 @@ use crate::freshness::{self, Validity};
 use crate::register::body::Record;
 use crate::register::query::KeyQuery;
 use crate::register::record::RecordKey;
+use crate::status::bitstring;
 use crate::time::Time;
 use crate::verdict::{Check, CheckName, Code};
 
@@ -44,16 +46,17 @@ pub(super) fn judge(
     if removed_later(home, record) {
         return Some(refused(Code::StatusMissing, format!("the list {list} was removed")));
     }
-    Some(match readings.first().copied().and_then(Result::ok).flatten() {
-        Some(value) => passing(entry, value, &evidence),
+    let values: Vec<u8> = readings.iter().filter_map(|reading| reading.ok().flatten()).collect();
+    Some(match values.first() {
+        Some(value) if values.len() == readings.len() => passing(entry, *value, &evidence),
         None if case.is_conclusive(home) => {
             refused(Code::StatusOutOfRange, format!("index {index} is beyond the end of {list}"))
         }
-        None => refused(Code::StatusMissing, format!("index {index} is beyond the list {list} as held")),
+        _ => refused(Code::StatusMissing, format!("index {index} is beyond a version of the list {list}")),
     })
 }
 
-const NOT_THE_ISSUERS: &str = "it is not signed by a key of its issuer";
+const NOT_THE_ISSUERS: &str = "it is not signed by a key of its issuer that counts";
 
 /// Reads one version: the value, or `None` beyond the end, or why it does not count.
 fn read(
@@ -74,6 +77,9 @@ fn read(
         return Err("it has a status of its own");
     }
     is_signed_by_issuer(case, home, issuer, body)?;
+    if list.len(entry.size_bits) < bitstring::LENGTH_MIN {
+        return Err("it has fewer values of the size that was expected than a list must have");
+    }
     let secs = |time: Option<Time>, otherwise| time.map_or(otherwise, Time::secs);
     let (from, until) = (secs(credential.valid_from(), 0), secs(credential.valid_until(), u64::MAX));
     let value = list.value(entry.index, entry.size_bits);
@@ -96,11 +102,13 @@ fn is_signed_by_issuer(case: &Case<'_>, home: Bound<'_>, issuer: &str, body: &Re
     let digest = home.held.digest_witnessed(&record).ok_or("the document of its signer is not held")?;
     let document = home.held.bodies().get(&digest).and_then(|body| body.resolved());
     let document = document.ok_or("the document of its signer is not held")?;
-    let key = document.key_for(method, Relationship::AssertionMethod).map_err(|_| NOT_THE_ISSUERS)?;
-    let public = key.to_multikey();
-    let query = KeyQuery { did: subject, method, relationship: Relationship::AssertionMethod.name(), public: &public };
+    let public = document.key_for(method, Relationship::AssertionMethod).map_err(|_| NOT_THE_ISSUERS)?;
+    let multikey = public.to_multikey();
+    let relationship = Relationship::AssertionMethod.name();
+    let query = KeyQuery { did: subject, method, relationship, public: &multikey };
     if !home.held.register().key_fact(home.held.bodies(), &query).is_granted()
-        || !case.snapshot.is_list_proven(body, key)
+        || key::has_ended(case, home, &record, method, public)
+        || !case.snapshot.is_list_proven(body, public)
     {
         return Err(NOT_THE_ISSUERS);
     }
