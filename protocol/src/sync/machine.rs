@@ -426,6 +426,9 @@ impl Machine {
         let root = head.checkpoint().root;
         let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
         let admission = register.admit(head, cosignatures, first, &entries);
+        if sizes.0 > register.size_newest() {
+            self.duties.saw(&origin, sizes.0);
+        }
         let changed = fingerprint(&register) != fingerprint(&before);
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
             // Either we are behind, or the two of us are on two branches: ask for enough to find out.

@@ -784,3 +784,50 @@ fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
     }
     assert!(asked >= 2);
 }
+
+#[test]
+fn a_witness_that_saw_a_larger_head_says_nothing_until_it_has_admitted_it() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let vouched = |net: &mut Net| {
+        let views = net.node(0).machine.replica().views();
+        let held = views.get("A").and_then(|slots| slots.kept.clone()).expect("its own view");
+        held.frontier.get(&origin("interior.example")).map(|leaf| leaf.size)
+    };
+    net.tick(70);
+    assert_eq!(vouched(&mut net), Some(1));
+    // The third head comes, and nobody has the second entry.
+    let second = interior.head(&[notice("two")]);
+    let third = interior.head(&[notice("three")]);
+    let gossip = Gossip { topic: Topic::Heads, peer: name(4), message: 1_000_000 };
+    net.queue.push_back((0, Event::Gossip(gossip, Bytes::from(third.encode()))));
+    net.run();
+    net.tick(70);
+    assert_eq!(vouched(&mut net), None);
+    for head in [second, third] {
+        net.submit(3, Submission { heads: vec![head], ..Submission::default() }).expect("published");
+    }
+    net.tick(70);
+    assert_eq!(vouched(&mut net), Some(3));
+}
+
+#[test]
+fn a_failed_promise_is_neither_forgotten_nor_vouched_for() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let replica = net.node(4).machine.replica().clone();
+    let register = replica.register(&origin("interior.example")).expect("held");
+    let mut duties = witness("A");
+    let now = START_MS / 1000;
+    let made = duties.cosign(register, &replica, now).expect("new");
+    assert_eq!(duties.cosign(register, &replica, now), None, "it is under way");
+    duties.promise_came_to_nothing(made.checkpoint());
+    assert!(duties.view(&replica, now).is_some_and(|view| view.held.frontier.is_empty()));
+    let again = duties.cosign(register, &replica, now).expect("the same may be signed again");
+    assert_eq!(again.checkpoint(), made.checkpoint());
+    duties.promise_is_durable(again.checkpoint());
+    assert_eq!(duties.cosign(register, &replica, now), None);
+    assert!(duties.view(&replica, now + 60).is_some_and(|view| view.held.frontier.len() == 1));
+}
