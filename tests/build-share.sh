@@ -8,7 +8,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 test_only=(
-  tempfile fastrand                                                  # scratch directories
 )
 
 lines=$(mktemp)

@@ -219,16 +219,19 @@ impl<'a> Publisher<'a> {
         Ledger::open(&path, &self.key).map_err(|e| ledger_error(&e))
     }
 
-    /// Hands over again what was signed beyond the newest head of the node.
-    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<Vec<u64>> {
-        let size = self.replica()?.register(&self.origin).map_or(0, |register| register.size_newest());
-        let signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
-        for signed in signed.iter().filter(|signed| signed.checkpoint.size > 0) {
+    /// Hands over again what was signed beyond the newest head of the node; returns all that is held then.
+    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
+        let replica = self.replica()?;
+        let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
+        let mut signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
+        signed.retain(|signed| signed.checkpoint.size > 0);
+        for signed in &signed {
             let bodies = outbox.bodies(&signed.checkpoint)?;
             self.hand_over(signed, bodies)?;
         }
         outbox.sweep()?;
-        Ok(signed.iter().map(|signed| signed.checkpoint.size).filter(|size| *size > 0).collect())
+        let sizes: Vec<u64> = signed.iter().map(|signed| signed.checkpoint.size).collect();
+        Ok((if sizes.is_empty() { replica } else { self.replica()? }, sizes))
     }
 
     fn hand_over(&mut self, signed: &Signed, bodies: Vec<Bytes>) -> CliResult<()> {
@@ -283,8 +286,7 @@ impl<'a> Publisher<'a> {
     ) -> CliResult<Published> {
         let mut ledger = self.ledger()?;
         let outbox = Outbox::open(self.context, &self.own.name)?;
-        let resent = self.resend(&ledger, &outbox)?;
-        let replica = self.replica()?;
+        let (replica, resent) = self.resend(&ledger, &outbox)?;
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(gather(&view)?);
         broad::check(&view, &changes, confirm_broad)?;
@@ -298,7 +300,8 @@ impl<'a> Publisher<'a> {
         self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
         published.taken_after = published.handed_over.elapsed();
         outbox.forget(&signed.checkpoint);
-        published.peers = self.desk.peers()?;
+        // A node that stops right after it took the change has taken it.
+        published.peers = self.desk.peers().ok().flatten();
         published.size = signed.checkpoint.size;
         published.root = signed.checkpoint.root;
         published.changes = changes.iter().map(|c| (c.key.clone(), c.body.as_ref().map(|b| Digest::of(b)))).collect();

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
@@ -119,7 +119,8 @@ fn router(shared: Arc<Shared>) -> Router {
     let submissions = Router::new()
         .route("/v1/submit", post(submit::submit))
         .route("/v1/publish", post(submit::submit))
-        .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX));
+        .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX))
+        .layer(middleware::from_fn_with_state(SUBMISSION_SIZE_MAX, announced));
     Router::new()
         .route("/v1/health", get(status::health))
         .route("/v1/status", get(status::status))
@@ -129,6 +130,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/1.0/identifiers/{did}", get(did::resolve))
         .route("/v1/verify", post(verify::verify))
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
+        .layer(middleware::from_fn_with_state(BODY_SIZE_MAX, announced))
         .merge(submissions)
         .fallback(not_there)
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
@@ -137,6 +139,16 @@ fn router(shared: Arc<Shared>) -> Router {
 
 async fn not_there() -> Response {
     answer::refusal(StatusCode::NOT_FOUND, "usage", 2, "there is nothing at this address", &[])
+}
+
+/// Refuses a body that is announced too large, before any of it is read.
+async fn announced(State(size_max): State<usize>, request: Request<Body>, next: Next) -> Response {
+    let size = request.body().size_hint().lower();
+    if size > size_max as u64 {
+        let message = format!("expected a body of at most {size_max} bytes, {size} were announced");
+        return answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "usage", 2, &message, &[]);
+    }
+    next.run(request).await
 }
 
 /// Refuses what a page in a browser could have been made to send.

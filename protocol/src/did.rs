@@ -93,6 +93,8 @@ pub struct VerificationMethod {
     pub controller: String,
     /// Its key, when the kind is supported.
     pub key: Option<PublicKey>,
+    /// That key as a Multikey, written once: facts are asked by it.
+    pub multikey: Option<String>,
     /// When it stops to count, if said.
     pub expires: Option<Time>,
     /// When it was revoked, if said.
@@ -234,6 +236,7 @@ impl DidDocument {
                 id,
                 controller: did.to_owned(),
                 key: Some(key),
+                multikey: Some(key.to_multikey()),
                 expires: None,
                 revoked: None,
             }],
@@ -294,6 +297,7 @@ fn read_method(did: &str, method: &Json) -> Result<VerificationMethod, DidError>
         id,
         controller: controller.ok_or(DidError::Member("a DID as controller of each verification method"))?.to_owned(),
         key,
+        multikey: key.map(PublicKey::to_multikey),
         expires: time("expires")?,
         revoked: time("revoked")?,
     })

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::log::checkpoint::SignedHead;
 use crate::log::policy::Quorum;
 use crate::log::view::View;
+use crate::policy::Policy;
 use crate::register::body::{Bodies, Record};
 use crate::register::entry::Entry;
 use crate::register::fact::{Fact, Outcome, Reason, Terms};
@@ -35,6 +36,8 @@ pub struct Snapshot {
     contexts: Mutex<BTreeMap<Vec<(String, Digest)>, Contexts>>,
     /// Foreign lists by body and key: whether the key signed the body.
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
+    /// The policy of the last verdict with its digest: most verifiers have one.
+    policy: Mutex<Option<(Policy, Digest)>>,
 }
 
 /// One register of a snapshot.
@@ -96,6 +99,7 @@ impl Snapshot {
             newest: OnceLock::new(),
             contexts: Mutex::default(),
             proofs: Mutex::default(),
+            policy: Mutex::default(),
         })
     }
 
@@ -195,6 +199,15 @@ impl Snapshot {
         }
         kept.insert(place, proven);
         proven
+    }
+
+    /// Returns the digest of a policy; that of the policy before is not made again.
+    pub(crate) fn digest_of(&self, policy: &Policy) -> Digest {
+        let mut kept = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.as_ref().filter(|(known, _)| known == policy) {
+            Some((_, digest)) => *digest,
+            None => kept.insert((policy.clone(), policy.digest())).1,
+        }
     }
 
     fn newest(&self) -> &Newest {

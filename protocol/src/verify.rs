@@ -123,7 +123,7 @@ impl<'a> Case<'a> {
             trust: self.trust(path),
             policy: PolicySummary {
                 name: self.policy.name.clone(),
-                sha256: self.policy.digest(),
+                sha256: self.snapshot.digest_of(self.policy),
                 trust: self.policy.trust,
             },
             clock: Clock { device_at: time(self.device), bound_at: self.bound.map(time), used_at: time(self.used) },

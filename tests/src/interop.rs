@@ -206,6 +206,16 @@ impl Python {
         parsed(&self.answer(&source_folder("model_reads_register.py"), &[], &job_bytes(export), &model_at(model)))
     }
 
+    /// Lets the reference model write vectors of another seed into a folder.
+    ///
+    /// # Panics
+    ///
+    /// When the model fails.
+    pub fn make_vectors(&self, model: &Path, seed: u64, into: &Path) {
+        let (seed, into) = (seed.to_string(), into.to_str().expect("a scratch folder's path is text"));
+        self.answer(&model.join("make_vectors.py"), &[&seed, into], b"", &[]);
+    }
+
     /// Returns how many cases of the model's own vectors its driver read, all of them as expected.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! What the tests of Standfast share: foreign tools, foreign vectors, worlds made in code.
 
+pub mod cluster;
 pub mod dice;
 pub mod export;
 pub mod interop;

@@ -5,10 +5,10 @@
 //! leads nowhere fails it.
 //!
 //! ```no_run
-//! use standfast_tests::vectors::{self, Report};
+//! use standfast_tests::vectors;
 //!
-//! let Some(file) = vectors::model("trie.json") else { return };
-//! let mut report = Report::new("trie.json");
+//! let Some(folder) = vectors::model() else { return };
+//! let (file, mut report) = vectors::open(&folder, "trie.json");
 //! for case in vectors::list(&file["bad"]) {
 //!     report.check(vectors::text(&case["name"]), vectors::same("digest", 1, 1));
 //! }
@@ -34,9 +34,15 @@ pub fn foreign_folder() -> Option<PathBuf> {
     folder("STANDFAST_VECTORS", "vectors")
 }
 
-/// Returns a vector file of the model, `vectors/<file>`; `None` after saying that the test is skipped.
-pub fn model(file: &str) -> Option<Value> {
-    model_folder().map(|folder| json(&folder.join("vectors").join(file)))
+/// Returns the folder of the model's own vectors; `None` after saying that the test is skipped.
+pub fn model() -> Option<PathBuf> {
+    model_folder().map(|folder| folder.join("vectors"))
+}
+
+/// Reads a file of vectors and begins a report on it.
+pub fn open(folder: &Path, file: &str) -> (Value, Report) {
+    let path = folder.join(file);
+    (json(&path), Report::new(&path.display().to_string()))
 }
 
 /// Reads a JSON file of a folder that is there.

@@ -98,9 +98,14 @@ pub fn canonical(text: &str) -> Vec<u8> {
     jcs::to_string(&Json::parse(text.as_bytes()).expect("JSON")).into_bytes()
 }
 
+/// Returns a key that only this text names.
+fn secret_of(text: &str) -> SecretKey {
+    SecretKey::from_seed(Digest::of(text.as_bytes()).as_bytes())
+}
+
 impl Agency {
-    fn new(name: &str, seed: u8) -> Self {
-        let (head, stamp) = (secret(seed), secret(seed + 100));
+    fn new(name: &str) -> Self {
+        let (head, stamp) = (secret_of(&format!("head {name}")), secret_of(&format!("stamp {name}")));
         let origin = origin_of(&format!("{name}.example/register"), &head.public());
         let keys = vec![named(&origin, Algorithm::Note, &head), named(&origin, Algorithm::Cosignature, &stamp)];
         Self {
@@ -146,10 +151,29 @@ impl World {
         world
     }
 
+    /// Makes the standard world with more issuers under the ministry, each with its own key, register and list of
+    /// `length` entries of which one in a hundred is set.
+    pub fn wide(issuers: &[&'static str], length: u64) -> Self {
+        let mut world = Self::bare();
+        world.agencies.extend(issuers.iter().map(|name| (*name, Agency::new(name))));
+        world.publish("interior", vec![world.recognize("ministry", "*")]);
+        let permissions = issuers.iter().map(|name| world.issue(name, LICENCE, "")).collect();
+        world.publish("ministry", permissions);
+        let revoked: Vec<(u64, u8)> = (0..length).step_by(100).map(|index| (index, 1)).collect();
+        for name in issuers {
+            let list = list_of(name);
+            let empty = StatusList::new(&list, "revocation", 1, length).expect("a list");
+            let body = empty.edited(length, &revoked).expect("a list").encode();
+            world.publish(name, vec![world.document(name), (status(&list), Some(body))]);
+        }
+        world.settle(NOW);
+        world
+    }
+
     /// Makes a charter with one anchor, `interior`, and agencies whose registers are empty.
     pub fn bare() -> Self {
         let names = ["interior", "ministry", "transport", "harbour", "stranger"];
-        let agencies: BTreeMap<_, _> = names.into_iter().zip(11..).map(|(n, seed)| (n, Agency::new(n, seed))).collect();
+        let agencies: BTreeMap<_, _> = names.into_iter().map(|name| (name, Agency::new(name))).collect();
         let interior = &agencies["interior"];
         let anchor = AnchorTerms {
             authority: interior.did.clone(),
@@ -367,7 +391,12 @@ fn charter(anchors: Vec<AnchorTerms>, issued_at: u64, expires_at: u64) -> Arc<Si
 
 /// Returns the key by which an agency issues credentials.
 pub fn issuing_key(name: &str) -> SecretKey {
-    secret(name.bytes().fold(60, |seed, byte| seed ^ byte) | 128)
+    secret_of(&format!("issue {name}"))
+}
+
+/// Returns the status list of an agency: for `transport` it is [`LIST`].
+pub fn list_of(name: &str) -> String {
+    format!("https://{name}.example/status/1")
 }
 
 /// Returns the record of a DID document.

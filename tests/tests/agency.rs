@@ -141,9 +141,19 @@ fn an_agencys_day_without_any_node() {
     let dry = desk.screen("transport", "credential revoke ada.jwt --dry-run");
     assert!(dry.starts_with("Would publish entry 3 of transport.gov.example, "), "{dry}");
     assert!(dry.ends_with(", 1 status\nNothing was signed or sent\n"), "{dry}");
+    let policy = desk.screen("police", "policy show standard").replace("quorum_none = false", "quorum_none = true");
+    desk.write("policy.toml", &policy);
+    desk.screen("transport", "bundle export --out good.standfast");
+    assert!(
+        desk.screen("police", "verify ada.jwt --trust good.standfast --policy policy.toml").starts_with("✓ ACCEPTED")
+    );
     let revoked = desk.json("transport", "credential revoke ada.jwt --urgent --wait");
     assert_eq!((&revoked["kind"], &revoked["size"]), (&"standfast/published/v1".into(), &3.into()));
     assert_eq!(desk.json("transport", &format!("status-list show {LIST}"))["set"], 1);
+
+    desk.screen("transport", "bundle export --out new.standfast");
+    let (rejected, _) = desk.ends("police", "verify ada.jwt --trust new.standfast --policy policy.toml", 1);
+    assert!(rejected.starts_with("✗ REJECTED   revoked by its issuer\n"), "{rejected}");
 
     desk.carry("transport", "interior");
     let path = desk.screen("interior", &format!("trust path {DID} {LICENCE}"));
@@ -231,13 +241,32 @@ fn a_change_through_a_running_node_waits_for_its_witness() {
     let mut config = Config::load(&options).expect("a configuration");
     config.network.listen = vec!["/ip4/127.0.0.1/tcp/0".to_owned()];
     config.api.listen = "127.0.0.1:0".parse().expect("an address");
-    config.witness.key = Some("witness".to_owned());
-    let passphrase = |_: &str| Passphrase::new(PASSPHRASE.to_owned().into());
-    let node = runtime.block_on(Node::start(&config, passphrase, Reporter::silent())).expect("the node starts");
+    let start = |config: &Config| {
+        let passphrase = |_: &str| Passphrase::new(PASSPHRASE.to_owned().into());
+        runtime.block_on(Node::start(config, passphrase, Reporter::silent())).expect("the node starts")
+    };
 
+    config.api.enabled = false;
+    let node = start(&config);
+    let (_, locked) = desk.ends("interior", &grant(), 5);
+    assert!(locked.starts_with("error: the store is in use by a running node (process "), "{locked}");
+    runtime.block_on(node.stop()).expect("the node stops");
+
+    config.api.enabled = true;
+    let node = start(&config);
+    let (_, late) = desk.ends("interior", &format!("trust grant {DID} issue urn:T --until 2080-01-01 --wait=1s"), 3);
+    let expected = "\
+error: entry 2 of interior.gov.example is not witnessed after 1 s
+cause: cosigned by 0 of 1, 1 needed; not by interior
+ hint: it is published and stays so: standfast status says when a quorum stands there
+";
+    assert_eq!(late, expected);
+    runtime.block_on(node.stop()).expect("the node stops");
+
+    config.witness.key = Some("witness".to_owned());
+    let node = start(&config);
     let waited = desk.screen("interior", &format!("{} --wait=20s", grant()));
-    assert!(waited.starts_with("✓ entry "), "{waited}");
-    assert!(waited.contains(" of interior.gov.example witnessed by 1 of 1 after "), "{waited}");
+    assert!(waited.starts_with("✓ entry 2 of interior.gov.example witnessed by 1 of 1 after "), "{waited}");
     desk.write("notice.txt", "Ferries do not sail today.\n");
     let sent = desk.screen("interior", "record publish notice/2026-11-20 notice.txt");
     assert!(sent.ends_with(" published · sent to 0 peers\n"), "{sent}");

@@ -1,13 +1,16 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod cluster;
 mod command_line;
+mod demo;
 mod interop;
 mod model {
-    //! The vectors of the reference model, one test for each file.
+    //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
     mod entries;
     mod forks;
+    mod fresh;
     mod freshness;
     mod log;
     mod notes;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::cable::Cable;
 use crate::client::{Client, NodeFile};
@@ -30,7 +31,8 @@ pub(super) const WITNESSES: usize = 3;
 pub(super) struct Stage {
     program: PathBuf,
     dir: PathBuf,
-    kept: bool,
+    /// Removes the folder when the stage is struck; `None` when it is kept.
+    scratch: Option<TempDir>,
     ports: BTreeMap<&'static str, u16>,
     processes: BTreeMap<&'static str, Child>,
     pub(super) cable: Cable,
@@ -41,10 +43,11 @@ impl Stage {
     pub(super) fn build(keep: Option<&Path>) -> CliResult<Self> {
         let program = std::env::current_exe()
             .map_err(|e| CliError::new("demo", Exit::Io, "this program cannot find itself").cause(e.to_string()))?;
-        let dir = match keep {
-            Some(dir) => dir.to_path_buf(),
-            None => std::env::temp_dir().join(format!("standfast-demo-{}", std::process::id())),
+        let scratch = match keep {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("standfast-demo-").tempdir().map_err(io_error)?),
         };
+        let dir = scratch.as_ref().map(TempDir::path).or(keep).map(Path::to_path_buf).unwrap_or_default();
         if fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(CliError::new("file-exists", Exit::Usage, format!("{} is not empty", dir.display()))
                 .hint("give a new folder: standfast demo --keep DIR"));
@@ -63,7 +66,7 @@ impl Stage {
         }
         let to = SocketAddr::from(([127, 0, 0, 1], ports.get("interior").copied().unwrap_or(0)));
         let cable = Cable::lay(to).map_err(io_error)?;
-        Ok(Self { program, dir, kept: keep.is_some(), ports, processes: BTreeMap::new(), cable })
+        Ok(Self { program, dir, scratch, ports, processes: BTreeMap::new(), cable })
     }
 
     /// Returns the folder.
@@ -243,10 +246,8 @@ impl Drop for Stage {
         for node in NODES {
             self.kill(node);
         }
-        if !self.kept {
-            // A folder of temporary files: what cannot be removed, the system removes.
-            let _ = fs::remove_dir_all(&self.dir);
-        }
+        // A folder of temporary files: what cannot be removed, the system removes.
+        let _ = self.scratch.take().map(TempDir::close);
     }
 }
 

@@ -1,7 +1,9 @@
 //! `POST /v1/submit` and `/v1/publish`: a bundle, or an envelope.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
@@ -10,9 +12,22 @@ use standfast_protocol::sync::Submission;
 
 use super::{App, answer, envelope};
 
+/// Time for the whole of a submission to come: whoever is slower would keep others from handing theirs in.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Takes a submission; answers once all that was new of it is durable.
-pub(super) async fn submit(State(shared): App, body: Bytes) -> Response {
+///
+/// The body is read under the permit: before it, any number of large ones could lie in memory at one time.
+pub(super) async fn submit(State(shared): App, request: Request) -> Response {
     let Ok(_permit) = shared.heavy.try_acquire() else { return answer::busy() };
+    let body = match tokio::time::timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return answer::refusal(rejection.status(), "usage", 2, &rejection.body_text(), &[]),
+        Err(_) => {
+            let message = "expected the submission within 60 s";
+            return answer::refusal(StatusCode::REQUEST_TIMEOUT, "usage", 2, message, &[]);
+        }
+    };
     let snapshot = shared.handle.snapshot();
     // A bundle is opened, which checks every signature in it: not on this thread.
     let read = tokio::task::spawn_blocking(move || {

@@ -213,17 +213,22 @@ fn read_key(bodies: &Bodies, digest: Option<&Digest>, query: &KeyQuery<'_>) -> V
 }
 
 /// Reads versions of a list one after the other. Purpose and bits stay those of the first usable version, and the length
-/// never falls below the one before. A version that breaks this grants nothing, but a rejecting value in it counts.
+/// never falls below the one before. A version that breaks this grants nothing, but a rejecting value in it counts; nor
+/// does one after a version whose body is not held, for whether it breaks this is not known.
 fn index_reader<'a>(
     bodies: &'a Bodies,
     query: &'a StatusQuery<'a>,
 ) -> impl FnMut(Option<&Digest>) -> Version<u8> + use<'a> {
     let mut before: Option<&StatusList> = None;
+    let mut is_blind = false;
     move |digest| {
         let Some(digest) = digest else { return Version::no(Reason::NoList) };
         let list = match usable_list(bodies, digest, query) {
             Ok(list) => list,
-            Err(reason) => return Version::unknown(reason),
+            Err(reason) => {
+                is_blind |= reason == Reason::BodyMissing;
+                return Version::unknown(reason);
+            }
         };
         let broken = before.and_then(|before| breaks(before, list));
         if broken.is_none() {
@@ -234,6 +239,7 @@ fn index_reader<'a>(
         match (value, broken) {
             (Some(value), _) if same_purpose && query.rejects.contains(&value) => Version::bad(value),
             (_, Some(reason)) => Version::unknown(reason),
+            _ if is_blind => Version::unknown(Reason::BodyMissing),
             _ if !same_purpose => Version::unknown(Reason::Purpose),
             (None, None) => Version::no(Reason::IndexBeyondList),
             (Some(value), None) => Version::yes(value),
@@ -307,5 +313,29 @@ fn floor(bodies: &Bodies, query: &StatusQuery<'_>, key: &RecordKey, recovery: Re
         Holds::Unknown => Some(Fact { outcome: Outcome::Unusable, reason: was.reason, terms: None }),
         Holds::Bad => Some(Fact { outcome: Outcome::Withdrawn, reason: Some(Reason::After), terms: was.terms }),
         Holds::Yes | Holds::No => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::body::Record;
+    use super::*;
+
+    #[test]
+    fn a_list_after_one_whose_body_is_missing_grants_nothing() {
+        let uri = "https://a.example/1";
+        let list = |length| Record::new(StatusList::new(uri, "revocation", 1, length).expect("a list").encode());
+        let (longer, shorter) = (Arc::new(list(24)), Arc::new(list(16)));
+        let query = StatusQuery { list: uri, index: 3, purpose: "revocation", rejects: &[1] };
+        let read = |bodies: &Bodies| {
+            let mut reader = index_reader(bodies, &query);
+            [&longer, &shorter].map(|record| reader(Some(&record.digest())))
+        };
+        let both: Bodies = [longer.clone(), shorter.clone()].into_iter().collect();
+        assert_eq!(read(&both), [Version::yes(0), Version::unknown(Reason::ListShrunk)]);
+        let one: Bodies = [shorter.clone()].into_iter().collect();
+        assert_eq!(read(&one), [Version::unknown(Reason::BodyMissing), Version::unknown(Reason::BodyMissing)]);
     }
 }

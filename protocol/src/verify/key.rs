@@ -13,16 +13,17 @@ use crate::verdict::{Check, CheckName, Code, Evidence};
 
 /// What a method is in one version of the issuer's document.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
+struct Candidate<'d> {
     key: PublicKey,
+    multikey: &'d str,
     /// The first time from which the document itself says that the key no longer counts.
     ends: Option<Time>,
 }
 
 /// Everything that the versions of the document give.
 #[derive(Debug, Default)]
-struct Candidates {
-    keys: Vec<Candidate>,
+struct Candidates<'d> {
+    keys: Vec<Candidate<'d>>,
     /// True when some version cannot be read, so that another key could stand there.
     incomplete: bool,
     /// True when some version stands in the register, readable or not.
@@ -62,7 +63,9 @@ fn self_certified<'c>(
         let issuer = Check::refused(CheckName::Issuer, Code::KeyAbsent, reason, Vec::new());
         return (None, Check::skipped(CheckName::Signature, "there is no key to check it by"), issuer);
     };
-    let candidates = Candidates { keys: vec![Candidate { key, ends: None }], any: true, ..Candidates::default() };
+    let multikey = document.and_then(|document| document.methods().first()?.multikey.as_deref()).unwrap_or_default();
+    let candidate = Candidate { key, multikey, ends: None };
+    let candidates = Candidates { keys: vec![candidate], any: true, ..Candidates::default() };
     let (proven, signature) = prove(credential, grounds, &candidates, Vec::new());
     (proven, signature, Check::passed(CheckName::Issuer, "the key is the DID itself", Vec::new()))
 }
@@ -114,7 +117,7 @@ fn no_path(case: &Case<'_>, subject: &str) -> String {
 }
 
 /// Reads the method out of every version of the document.
-fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Candidates {
+fn read<'d>(home: Bound<'d>, record: &RecordKey, subject: &str, method: &str) -> Candidates<'d> {
     let at_w = home.held.digest_witnessed(record);
     let mut found = Candidates::default();
     for digest in home.held.digests(record) {
@@ -128,11 +131,12 @@ fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Can
             found.at_w = Some(document.method_for(method, Relationship::AssertionMethod).map(|_| ()));
         }
         let listed = document.methods().iter().find(|listed| listed.id == method);
-        let Some(key) = listed.and_then(|listed| listed.key) else { continue };
+        let key = listed.and_then(|listed| Some((listed.key?, listed.multikey.as_deref()?)));
+        let Some((key, multikey)) = key else { continue };
         let ends = listed.and_then(|listed| [listed.expires, listed.revoked].into_iter().flatten().min());
         match found.keys.iter_mut().find(|known| known.key == key) {
             Some(known) => known.ends = [known.ends, ends].into_iter().flatten().min(),
-            None => found.keys.push(Candidate { key, ends }),
+            None => found.keys.push(Candidate { key, multikey, ends }),
         }
     }
     found
@@ -142,7 +146,7 @@ fn read(home: Bound<'_>, record: &RecordKey, subject: &str, method: &str) -> Can
 fn prove<'c>(
     credential: &'c Credential,
     grounds: &Grounds<'_>,
-    candidates: &Candidates,
+    candidates: &Candidates<'_>,
     evidence: Vec<Evidence>,
 ) -> (Option<Proven<'c>>, Check) {
     let method = credential.verification_method();
@@ -186,7 +190,7 @@ fn judge_key(
     credential: &Credential,
     home: Bound<'_>,
     subject: &str,
-    candidates: &Candidates,
+    candidates: &Candidates<'_>,
     signer: Option<PublicKey>,
     evidence: Vec<Evidence>,
 ) -> Check {
@@ -200,8 +204,8 @@ fn judge_key(
     let Some(candidate) = keys.find(|candidate| signer.is_none_or(|signer| candidate.key == signer)) else {
         return absent(case, home, candidates, method, refused);
     };
-    let public = candidate.key.to_multikey();
-    let query = KeyQuery { did: subject, method, relationship: Relationship::AssertionMethod.name(), public: &public };
+    let (relationship, public) = (Relationship::AssertionMethod.name(), candidate.multikey);
+    let query = KeyQuery { did: subject, method, relationship, public };
     let fact = home.held.register().key_fact(home.held.bodies(), &query);
     match fact.outcome {
         Outcome::Granted => match candidate.ends {
@@ -236,7 +240,7 @@ fn passed(home: Bound<'_>, evidence: Vec<Evidence>) -> Check {
 fn absent(
     case: &Case<'_>,
     home: Bound<'_>,
-    candidates: &Candidates,
+    candidates: &Candidates<'_>,
     method: &str,
     refused: impl Fn(Code, String) -> Check,
 ) -> Check {

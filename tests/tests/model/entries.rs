@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use bytes::Bytes;
 use serde_json::Value;
 use standfast_protocol::codec::CborError;
@@ -5,12 +7,18 @@ use standfast_protocol::register::entry::{Change, Entry, EntryError};
 use standfast_protocol::register::record::{KeyFormError, RecordKey};
 use standfast_protocol::time::Time;
 use standfast_protocol::trie::Trie;
-use standfast_tests::vectors::{self, Report, digest, hex, list, number, refused, same, text};
+use standfast_tests::vectors::{self, digest, hex, list, number, refused, same, text};
 
 #[test]
 fn entries() {
-    let Some(file) = vectors::model("entries.json") else { return };
-    let mut report = Report::new("entries.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "entries.json");
     for case in list(&file["valid"]) {
         report.check(text(&case["name"]), accepts(case));
     }

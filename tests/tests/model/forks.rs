@@ -1,15 +1,23 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::log::checkpoint::HeadError;
 use standfast_protocol::log::note::NoteError;
 use standfast_protocol::register::fork::{ForkError, ForkKind, ForkProof};
-use standfast_tests::vectors::{self, Report, digest, digests, list, refused, same, text};
+use standfast_tests::vectors::{self, digest, digests, list, refused, same, text};
 
 #[test]
 fn forks() {
-    let Some(file) = vectors::model("forks.json") else { return };
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "forks.json");
     let keys: Vec<VerifierKey> = list(&file["keys"]).iter().map(|key| text(key).parse().expect("a key")).collect();
-    let mut report = Report::new("forks.json");
     for case in list(&file["cases"]) {
         report.check(text(&case["name"]), check(case, text(&file["origin"]), &keys));
     }

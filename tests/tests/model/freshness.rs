@@ -1,15 +1,22 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 use standfast_protocol::freshness::{self, Speaker, Statement, Validity};
 use standfast_protocol::log::policy::Quorum;
-use standfast_tests::vectors::{self, Report, list, number, same, text};
+use standfast_tests::vectors::{self, list, number, same, text};
 
 #[test]
 fn freshness() {
-    let Some(file) = vectors::model("freshness.json") else { return };
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "freshness.json");
     let network = Network::read(&file);
-    let mut report = Report::new("freshness.json");
     for case in list(&file["cases"]) {
         report.check(text(&case["name"]), network.check(case));
     }
@@ -17,7 +24,7 @@ fn freshness() {
 }
 
 /// What all cases share.
-struct Network<'a> {
+pub(super) struct Network<'a> {
     witness_lines: &'a str,
     /// Key to name, of all witnesses.
     witnesses: BTreeMap<&'a str, &'a str>,
@@ -28,7 +35,8 @@ struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    fn read(file: &'a Value) -> Self {
+    /// Reads what all cases share.
+    pub(super) fn read(file: &'a Value) -> Self {
         let members = |name: &str| file[name].as_object().expect("an object").iter();
         Self {
             witness_lines: text(&file["witness_lines"]),
@@ -42,15 +50,17 @@ impl<'a> Network<'a> {
         }
     }
 
-    fn check(&self, case: &Value) -> Result<(), String> {
-        let quorum = Quorum::parse(&format!("{}{}", self.witness_lines, text(&case["policy"])))
-            .map_err(|error| format!("refused: {error}"))?;
+    /// Returns the quorum of a case and its statements that count, each with its position.
+    pub(super) fn read_case(&self, case: &'a Value) -> (Quorum, Vec<(usize, Statement<'a>)>) {
+        let quorum = Quorum::parse(&format!("{}{}", self.witness_lines, text(&case["policy"]))).expect("a policy");
         // The model counts the times of keys that nobody knows only where it sets them aside.
-        let (positions, statements): (Vec<usize>, Vec<Statement<'_>>) = list(&case["statements"])
-            .iter()
-            .enumerate()
-            .filter_map(|(at, said)| Some((at, self.statement(case, said)?)))
-            .unzip();
+        let said = list(&case["statements"]).iter().enumerate();
+        (quorum, said.filter_map(|(at, said)| Some((at, self.statement(case, said)?))).collect())
+    }
+
+    fn check(&self, case: &'a Value) -> Result<(), String> {
+        let (quorum, said) = self.read_case(case);
+        let (positions, statements): (Vec<usize>, Vec<Statement<'_>>) = said.into_iter().unzip();
         let device = number(&case["device"]);
         let ages = freshness::ages(&quorum, device, &statements);
         same("bound", ages.bound, case["bound"].as_u64())?;

@@ -1,12 +1,20 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::log::merkle::{Edge, Tree, leaf_hash, verify_consistency, verify_inclusion};
-use standfast_tests::vectors::{self, Report, digest, digests, list, number, same, text};
+use standfast_tests::vectors::{self, digest, digests, list, number, same, text};
 
 #[test]
 fn log() {
-    let Some(file) = vectors::model("log.json") else { return };
-    let mut report = Report::new("log.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "log.json");
     let log = Log::read(&file);
     for (size, root) in (0..).zip(&log.roots) {
         report.check(&format!("roots-{size}"), same("root", log.tree.root_at(size), Some(*root)));
@@ -55,8 +63,11 @@ impl Log {
         same("proof", self.tree.inclusion(index, size).as_deref(), Some(proof))?;
         same("verified", verify_inclusion(self.leaf(index), index, size, self.root(size), proof), true)?;
         let elsewhere = (index + 1) % size;
+        if self.leaf(index) == self.leaf(elsewhere) {
+            return Ok(()); // some seeds make two neighbours that are equal: then it may stand in both places
+        }
         let verified = verify_inclusion(self.leaf(index), elsewhere, size, self.root(size), proof);
-        same("verified elsewhere", verified, size == 1)
+        same("verified elsewhere", verified, false)
     }
 
     fn consistency(&self, old: u64, new: u64, proof: &[Digest]) -> Result<(), String> {

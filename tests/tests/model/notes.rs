@@ -1,14 +1,22 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::key::{Algorithm, KeyError, SecretKey, VerifierKey, is_own_origin, origin_of};
 use standfast_protocol::log::checkpoint::{Checkpoint, CheckpointError};
 use standfast_protocol::log::cosignature;
 use standfast_protocol::log::note::{self, Note, NoteError};
-use standfast_tests::vectors::{self, Report, base64, digest, hex, list, number, refused, same, text};
+use standfast_tests::vectors::{self, base64, digest, hex, list, number, refused, same, text};
 
 #[test]
 fn notes() {
-    let Some(file) = vectors::model("notes.json") else { return };
-    let mut report = Report::new("notes.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "notes.json");
     let known: Vec<VerifierKey> = list(&file["keys"]).iter().map(|key| text(key).parse().expect("a key")).collect();
     for case in list(&file["cases"]) {
         report.check(text(&case["name"]), check_note(case, &known));

@@ -1,12 +1,20 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::key::KeyError;
 use standfast_protocol::log::policy::{Quorum, QuorumError};
-use standfast_tests::vectors::{self, Report, list, number, refused, same, text};
+use standfast_tests::vectors::{self, list, number, refused, same, text};
 
 #[test]
 fn policies() {
-    let Some(file) = vectors::model("notes.json") else { return };
-    let mut report = Report::new("notes.json, policies");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "notes.json");
     for case in list(&file["policies"]) {
         report.check(text(&case["name"]), check(case));
     }

@@ -1,12 +1,20 @@
+use std::path::Path;
+
 use serde_json::Value;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::trie::{Proof, Trie};
-use standfast_tests::vectors::{self, Report, digest, digests, list, same, text};
+use standfast_tests::vectors::{self, digest, digests, list, same, text};
 
 #[test]
 fn trie() {
-    let Some(file) = vectors::model("trie.json") else { return };
-    let mut report = Report::new("trie.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "trie.json");
     report.check("empty_root", same("root", Some(Trie::default().root()), digest(&file["empty_root"])));
     for history in list(&file["histories"]) {
         report.check(text(&history["name"]), replay(list(&history["steps"])));

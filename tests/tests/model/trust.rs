@@ -1,15 +1,22 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use standfast_protocol::register::fact::{Binding, Fact, Outcome, Reason, Scope, Terms};
 use standfast_protocol::trust::{Anchor, NotFound, Recognition, TrustPath, TrustRegister, World, trust_path};
-use standfast_tests::vectors::{self, Report, list, number, same, text};
+use standfast_tests::vectors::{self, list, number, same, text};
 
 #[test]
 fn trust() {
-    let Some(file) = vectors::model("trust.json") else { return };
-    let mut report = Report::new("trust.json");
+    if let Some(folder) = vectors::model() {
+        check_all(&folder);
+    }
+}
+
+/// Checks the file in this folder.
+pub(super) fn check_all(folder: &Path) {
+    let (file, mut report) = vectors::open(folder, "trust.json");
     for case in list(&file["cases"]) {
         report.check(text(&case["name"]), check(case));
     }
@@ -18,12 +25,7 @@ fn trust() {
 
 fn check(case: &Value) -> Result<(), String> {
     let generated = case.get("generate").map(|how| generate(number(&how["edges_before"])));
-    let graph = generated.as_ref().unwrap_or(case);
-    let anchors: Vec<Anchor> = list(&graph["anchors"]).iter().map(anchor).collect();
-    let registers = graph["registers"].as_object().expect("an object").iter();
-    let world = Registers(registers.map(|(origin, register)| (origin.clone(), Held::read(register))).collect());
-    let types: Vec<&str> = list(&case["types"]).iter().map(text).collect();
-    let found = trust_path(&world, &anchors, text(&case["issuer"]), text(&case["action"]), &types, number(&case["at"]));
+    let found = search(case, generated.as_ref().unwrap_or(case));
     let found = match found {
         Ok(path) => path_to_json(&path),
         Err(nothing) => nothing_to_json(&nothing),
@@ -33,6 +35,15 @@ fn check(case: &Value) -> Result<(), String> {
         same(name, &found[name], expected)?;
     }
     Ok(())
+}
+
+/// Searches the path that a case asks for in a graph.
+pub(super) fn search(case: &Value, graph: &Value) -> Result<TrustPath, NotFound> {
+    let anchors: Vec<Anchor> = list(&graph["anchors"]).iter().map(anchor).collect();
+    let registers = graph["registers"].as_object().expect("an object").iter();
+    let world = Registers(registers.map(|(origin, register)| (origin.clone(), Held::read(register))).collect());
+    let types: Vec<&str> = list(&case["types"]).iter().map(text).collect();
+    trust_path(&world, &anchors, text(&case["issuer"]), text(&case["action"]), &types, number(&case["at"]))
 }
 
 /// Anchor A has `edges` edges to authorities whose registers are not held, then one to z, which authorises I for L.

@@ -191,12 +191,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         IndexBook::create(dir.path(), URI, "revocation", 1, 9).unwrap();
         IndexBook::create(dir.path(), URI, "revocation", 1, 9).unwrap();
-        assert!(IndexBook::create(dir.path(), URI, "revocation", 1, 10).is_err());
         let mut given = BTreeSet::new();
         for round in 0..9 {
             let mut book = IndexBook::open(dir.path(), URI).unwrap();
             assert!(given.insert(book.draw().unwrap().index), "round {round}");
             drop(book);
+            // Once it has given an index away, a book is of its list for good.
+            assert!(IndexBook::create(dir.path(), URI, "revocation", 1, 10).is_err());
             // A torn line of a draw that never ended.
             let mut file = OpenOptions::new().append(true).open(path_of(dir.path(), URI)).unwrap();
             file.write_all(b"1").unwrap();
