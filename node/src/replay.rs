@@ -75,7 +75,7 @@ fn replay(store: &Store, data_dir: &Path, duties: Duties, pace: Pace) -> Result<
             (None, FrameKind::Charter) => {
                 let pinned = SignedCharter::authenticate_pinned(Note::parse(frame.payload())?)?;
                 let duties = duties.take().unwrap_or_else(Duties::none);
-                machine = Some(Machine::new(Arc::new(pinned), duties, pace));
+                machine = Some(Machine::new(Arc::new(pinned), duties, pace).at(now_ms()));
             }
             (Some(machine), _) => {
                 if let Some(durable) = durable_of(&frame) {

@@ -228,9 +228,14 @@ impl Replica {
             .registers
             .get(&checkpoint.origin)
             .is_some_and(|register| register.root_at(checkpoint.size) == Some(checkpoint.root));
+        let held = self.timestamps.get(&checkpoint.origin);
+        let known = held.is_some_and(|slots| slots.iter().any(|held| **held == *timestamp));
+        if !on_chain || known {
+            return false; // before the clock bound, which looks at every cosignature held
+        }
         let horizon = self.horizon(now);
         let origin = checkpoint.origin.clone();
-        on_chain && self.timestamps.entry(origin).or_default().offer(timestamp, horizon, |t| t.time())
+        self.timestamps.entry(origin).or_default().offer(timestamp, horizon, |t| t.time())
     }
 
     /// Returns the latest time that a statement may name and still count: five minutes after the later of the clock

@@ -42,6 +42,8 @@ pub struct Duties {
     promised: BTreeMap<String, (u64, Digest)>,
     /// Promises that are on their way to the disk, or that it did not take: nothing is vouched for by them.
     unkept: BTreeMap<String, Unkept>,
+    /// The largest size of a validly signed head that came and was not admitted.
+    seen: BTreeMap<String, u64>,
     last_view_time: u64,
     last_view: Option<Frontier>,
     timestamped: BTreeMap<String, (u64, u64)>,
@@ -80,6 +82,7 @@ impl Duties {
             timestamp_interval_s,
             promised: BTreeMap::new(),
             unkept: BTreeMap::new(),
+            seen: BTreeMap::new(),
             last_view_time: 0,
             last_view: None,
             timestamped: BTreeMap::new(),
@@ -119,7 +122,7 @@ impl Duties {
         let is_new = promised.is_none_or(|(size, _)| *size < head.size);
         let is_again =
             self.unkept.get(register.origin()) == Some(&Unkept::Failed) && promised == Some(&(head.size, head.root));
-        if !(is_new || is_again) || !vouches_for(register) || !is_whole(register, replica) {
+        if !(is_new || is_again) || !self.vouches_for(register) || !is_whole(register, replica) {
             return None;
         }
         let line = cosignature::sign(&head.text(), now, &keys.cosign.0, &keys.cosign.1);
@@ -127,6 +130,19 @@ impl Duties {
         self.promised.insert(register.origin().to_owned(), (head.size, head.root));
         self.unkept.insert(register.origin().to_owned(), Unkept::UnderWay);
         Some(cosignature)
+    }
+
+    /// A validly signed head came that the register does not reach: no statement about it until it does.
+    pub(super) fn saw(&mut self, origin: &str, size: u64) {
+        if self.witness.is_some() {
+            let seen = self.seen.entry(origin.to_owned()).or_insert(size);
+            *seen = size.max(*seen);
+        }
+    }
+
+    fn vouches_for(&self, register: &Register) -> bool {
+        let seen = self.seen.get(register.origin()).copied().unwrap_or(0);
+        seen <= register.size_newest() && vouches_for(register)
     }
 
     fn is_newest_promise(&self, checkpoint: &Checkpoint) -> bool {
@@ -163,7 +179,10 @@ impl Duties {
         for (origin, (size, root)) in &self.promised {
             let register = replica.register(origin);
             let stands = register.is_some_and(|r| {
-                vouches_for(r) && r.size_newest() == *size && r.root_at(*size) == Some(*root) && is_whole(r, replica)
+                self.vouches_for(r)
+                    && r.size_newest() == *size
+                    && r.root_at(*size) == Some(*root)
+                    && is_whole(r, replica)
             });
             if stands && !self.unkept.contains_key(origin) && replica.bound().contains_key(origin) {
                 frontier.put(origin, Leaf { size: *size, root: *root });
@@ -211,7 +230,7 @@ impl Duties {
     }
 }
 
-/// A witness makes no statement about a register that is forked, frozen, or has a larger head than we admitted.
+/// A witness makes no statement about a register that is forked, frozen, or holds entries beyond its newest head.
 fn vouches_for(register: &Register) -> bool {
     let newest = register.newest_head().map(|head| head.checkpoint().size);
     !register.is_forked() && register.frozen().is_none() && newest == Some(register.size_newest())

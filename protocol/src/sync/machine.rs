@@ -1,7 +1,7 @@
 //! The one replication machine: `handle(event, now) → outputs`.
 //!
 //! # Order of calls
-//! [`Machine::new`] with a charter; [`Machine::restore`] for every durable record, oldest first; [`Machine::started`]
+//! [`Machine::new`] with a charter, [`Machine::at`] a time; [`Machine::restore`] for every durable record, oldest first; [`Machine::started`]
 //! once; then [`Machine::handle`] for every event. The caller carries out the outputs: a [`Output::Check`] comes back as
 //! [`Event::Checked`], a [`Output::Persist`] as [`Event::Persisted`] or [`Event::PersistFailed`]. The machine decides
 //! everything, and does nothing.
@@ -133,6 +133,12 @@ impl Machine {
         }
     }
 
+    /// Tells the time before anything is restored, so that a timestamp from the future replaces none of the present.
+    pub fn at(mut self, now_ms: u64) -> Self {
+        self.now_ms = now_ms;
+        self
+    }
+
     /// Returns what is held.
     pub fn replica(&self) -> &Replica {
         &self.replica
@@ -184,8 +190,9 @@ impl Machine {
         let CheckedHead { head, cosignatures, timestamps, first, entries, .. } = *head;
         register.admit(head, cosignatures, first, &entries);
         self.replica.install(register);
+        let now = self.now();
         for timestamp in timestamps {
-            self.replica.offer_timestamp(Arc::new(timestamp), u64::MAX / 2);
+            self.replica.offer_timestamp(Arc::new(timestamp), now);
         }
     }
 
@@ -199,8 +206,9 @@ impl Machine {
             register.add_cosignature(cosignature);
         }
         self.replica.install(register);
+        let now = self.now();
         for timestamp in found.timestamps {
-            self.replica.offer_timestamp(Arc::new(timestamp), u64::MAX / 2);
+            self.replica.offer_timestamp(Arc::new(timestamp), now);
         }
     }
 
@@ -418,6 +426,9 @@ impl Machine {
         let root = head.checkpoint().root;
         let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
         let admission = register.admit(head, cosignatures, first, &entries);
+        if sizes.0 > register.size_newest() {
+            self.duties.saw(&origin, sizes.0);
+        }
         let changed = fingerprint(&register) != fingerprint(&before);
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
             // Either we are behind, or the two of us are on two branches: ask for enough to find out.

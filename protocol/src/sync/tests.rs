@@ -98,7 +98,7 @@ struct Net {
 
 fn node(duties: Duties) -> Node {
     let pace = Pace { sync_min_s: 5, sync_max_s: 5 };
-    let machine = Machine::new(charter(), duties, pace);
+    let machine = Machine::new(charter(), duties, pace).at(START_MS);
     Node {
         machine,
         durable: Vec::new(),
@@ -560,4 +560,274 @@ fn a_body_that_is_not_what_its_digest_says_is_never_kept() {
     let replica = net.node(3).machine.replica();
     assert_eq!(replica.bodies().len(), 0);
     assert_eq!(replica.bodies_missing().len(), 1);
+}
+
+#[test]
+fn the_other_branch_reaches_who_held_only_the_proof() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let mut thief = Publisher { host: "interior.example", ground: interior.ground.clone() };
+    net.submit(3, interior.publish(&[notice("two")])).expect("published");
+    net.submit(4, thief.publish(&[notice("other")])).expect("a fork is taken as evidence");
+    net.tick(60);
+    for i in 0..5 {
+        let register = net.node(i).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+        assert_eq!((register.size_newest(), register.size_other()), (2, 2), "node {i}");
+        assert!(net.node(i).machine.replica().bodies_missing().is_empty(), "node {i}");
+    }
+    let bundle = crate::bundle::Bundle::of(net.node(2).machine.replica());
+    let (opened, _) = bundle.open(START_MS / 1000).expect("it holds");
+    assert_eq!(opened.register(&origin("interior.example")).map(|r| r.size_other()), Some(2));
+    assert!(crate::bundle::Bundle::of(&opened) == bundle, "the same frontier gives the same bundle");
+    // All hold the same, so nothing is asked for any more but frontiers.
+    net.messages = 0;
+    let before = net.node(0).notices.len();
+    net.tick(60);
+    assert_eq!(net.node(0).notices.len(), before);
+}
+
+/// A head over an entry that names another state than it makes, after a valid one and before another.
+fn invalid_head() -> HeadMessage {
+    let mut publisher = Publisher::new("interior.example");
+    let first = publisher.head(&[notice("one")]);
+    let second = publisher.head(&[notice("two")]);
+    let third = publisher.head(&[notice("three")]);
+    let entries = vec![first.entries[0].clone(), third.entries[0].clone(), second.entries[0].clone()];
+    let mut tree = crate::log::merkle::Tree::default();
+    entries.iter().for_each(|entry| tree.push(crate::log::merkle::leaf_hash(entry)));
+    let mut checkpoint = second.checkpoint;
+    (checkpoint.size, checkpoint.root) = (3, tree.root());
+    let line = note::sign(&checkpoint.text(), &register_key("interior.example"), &secret("interior.example"));
+    let own = vec![Signed::from_line(&line)];
+    HeadMessage { checkpoint, own, cosignatures: Vec::new(), first: 0, entries, bodies: first.bodies }
+}
+
+#[test]
+fn what_froze_a_register_reaches_followers_and_bundles() {
+    let mut net = network();
+    (0..5).for_each(|i| net.node(i).gossip_off = true);
+    let submission = Submission { heads: vec![invalid_head()], ..Submission::default() };
+    net.submit(4, submission).expect("evidence is taken");
+    net.tick(60);
+    for i in 0..5 {
+        let register = net.node(i).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+        assert!(register.frozen().is_some(), "node {i}");
+        assert_eq!(register.size_newest(), 1, "node {i}");
+    }
+    let bundle = crate::bundle::Bundle::of(net.node(1).machine.replica());
+    let (opened, _) = bundle.open(START_MS / 1000).expect("it holds");
+    assert!(opened.register(&origin("interior.example")).is_some_and(|r| r.frozen().is_some()));
+    assert!(crate::bundle::Bundle::of(&opened) == bundle);
+    net.restart(2, witness("C"));
+    let register = net.node(2).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+    assert!(register.frozen().is_some());
+}
+
+#[test]
+fn a_bundle_of_what_a_bundle_gave_is_the_same() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[grant()])).expect("published");
+    for text in ["one", "two", "three"] {
+        net.submit(3, interior.publish(&[notice(text)])).expect("published");
+    }
+    net.nodes[1] = None;
+    net.nodes[2] = None;
+    net.submit(3, interior.publish(&[notice("pending")])).expect("published");
+    net.tick(70);
+    let bundle = crate::bundle::Bundle::of(net.node(4).machine.replica());
+    let (opened, _) = bundle.open(net.now_ms / 1000).expect("it holds");
+    assert!(crate::bundle::Bundle::of(&opened) == bundle);
+    let register = opened.register(&origin("interior.example")).cloned().expect("held");
+    assert_eq!((register.size_witnessed(), register.size_newest()), (4, 5));
+    assert!(register.stand(2).is_some(), "a quorum before W is remembered");
+    // Handed to a node that holds nothing, it is taken whole.
+    let mut late = Net::new(vec![Duties::none()]);
+    let submission = bundle.submission(late.node(0).machine.replica()).expect("a submission");
+    late.submit(0, submission).expect("taken");
+    assert_eq!(late.sizes(0, "interior.example"), (4 + 1, 4));
+}
+
+#[test]
+fn a_bundle_with_an_altered_view_or_body_is_refused() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("a notice of its own")])).expect("published");
+    net.tick(70);
+    let bytes = crate::bundle::Bundle::of(net.node(4).machine.replica()).encode();
+    let now = net.now_ms / 1000;
+    let altered = |what: &[u8], skip: usize| {
+        let at = bytes.windows(what.len()).rposition(|window| window == what).expect("it is in there") + skip;
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        crate::bundle::Bundle::decode(&altered).expect("it reads")
+    };
+    let view = altered(b"standfast/view/v1\n", 18 + 64 + 1 + 2 + 9);
+    assert!(view.open(now).is_err_and(|error| error.is_tampering()));
+    let body = altered(b"a notice of its own", 0);
+    let fresh = crate::replica::Replica::new(charter());
+    assert!(body.submission(&fresh).is_err_and(|error| error.is_tampering()));
+}
+
+#[test]
+fn a_submission_of_many_parts_that_end_at_once_ends() {
+    let mut net = Net::new(vec![Duties::none()]);
+    let head = Publisher::new("stranger.example").head(&[notice("x")]);
+    let heads = vec![head; 100_000];
+    assert!(net.submit(0, Submission { heads, ..Submission::default() }).is_err());
+}
+
+#[test]
+fn bodies_that_nobody_holds_do_not_starve_others() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    (0..5).for_each(|i| net.node(i).gossip_off = true);
+    net.cut(4);
+    net.run();
+    let texts: Vec<String> = (0..600).map(|i| format!("{i:04}")).collect();
+    let mut bodies: Vec<_> = texts.iter().map(|text| notice(text)).collect();
+    let held = bodies.iter().map(|(_, body)| Digest::of(body)).max().expect("some");
+    bodies.sort();
+    for some in bodies.chunks(100) {
+        let mut head = interior.head(some);
+        head.bodies.retain(|item| matches!(item, BodyItem::Whole(body) if Digest::of(body) == held));
+        net.submit(3, Submission { heads: vec![head], ..Submission::default() }).expect("published");
+    }
+    net.link(4, 3);
+    net.run();
+    net.tick(20);
+    assert!(net.node(4).machine.replica().bodies().contains(&held));
+}
+
+#[test]
+fn a_register_made_under_an_earlier_charter_is_judged_by_the_one_in_force() {
+    let mut replica = crate::replica::Replica::new(charter());
+    let made = replica.candidate(&origin("interior.example")).expect("bound");
+    replica.push_charter(charter());
+    replica.install(made);
+    let held = replica.register(&origin("interior.example")).expect("held");
+    let fresh = replica.candidate(&origin("interior.example")).expect("bound");
+    let mut other = replica.clone();
+    other.install(fresh.clone());
+    assert!(Arc::ptr_eq(held.witnessing(), fresh.witnessing()));
+    let again = crate::replica::Replica::new(charter());
+    assert!(!Arc::ptr_eq(again.candidate(held.origin()).expect("bound").witnessing(), held.witnessing()));
+}
+
+#[test]
+fn a_timestamp_from_the_future_replaces_none_after_a_restart() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    let mut head = interior.head(&[notice("one")]);
+    let key = timestamp_key("interior.example");
+    let sign = |time| {
+        let secret = secret("interior.example timestamp");
+        crate::log::cosignature::sign(&head.checkpoint.text(), time, &key, &secret)
+    };
+    let own = [sign(START_MS / 1000), sign(START_MS / 1000 + 1_000_000)];
+    head.own.extend(own.iter().map(Signed::from_line));
+    net.submit(4, Submission { heads: vec![head], ..Submission::default() }).expect("published");
+    net.restart(4, Duties::none());
+    let slots = net.node(4).machine.replica().timestamps()[&origin("interior.example")].clone();
+    assert_eq!(slots.kept.map(|t| t.time()), Some(START_MS / 1000));
+    assert!(slots.ahead.is_some());
+}
+
+#[test]
+fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
+    let mut net = Net::new(vec![Duties::none()]);
+    let mut interior = Publisher::new("interior.example");
+    interior.head(&[notice("one")]);
+    let head = interior.head(&[notice("two")]);
+    let peer = name(9);
+    let mut queue = VecDeque::from([Event::Connected(peer.clone())]);
+    let leaf = super::message::FrontierLeaf {
+        origin: origin("interior.example"),
+        newest: 2,
+        root: head.checkpoint.root,
+        witnessed: 0,
+        fork: None,
+        other: 0,
+        other_witnessed: 0,
+        published: 0,
+    };
+    let mut asked = 0;
+    let machine = &mut net.node(0).machine;
+    // Of a register that is held, so that the frontiers tell the same and the entries differ.
+    while let Some(event) = queue.pop_front() {
+        for output in machine.handle(event, START_MS) {
+            match output {
+                Output::Request { ticket, data, .. } => {
+                    asked += 1;
+                    assert!(asked < 100, "asked without end");
+                    let response = match super::message::Request::decode(&data).expect("a request") {
+                        super::message::Request::Entries { .. } => super::message::Response::Entries {
+                            newest: Box::new(HeadMessage { first: 2, entries: Vec::new(), ..head.clone() }),
+                            witnessed: None,
+                            timestamp: None,
+                        },
+                        _ => super::message::Response::Frontier {
+                            charter: 1,
+                            charter_digest: Digest::OF_NOTHING,
+                            views: Vec::new(),
+                            node: super::message::FrontierNode::Leaves(vec![leaf.clone()]),
+                        },
+                    };
+                    let result = Some(Bytes::from(response.encode()));
+                    queue.push_back(Event::Response { peer: peer.clone(), ticket, result });
+                }
+                Output::Check(ticket, job) => queue.push_back(Event::Checked(ticket, job.run().map(Box::new))),
+                _ => {}
+            }
+        }
+    }
+    assert!(asked >= 2);
+}
+
+#[test]
+fn a_witness_that_saw_a_larger_head_says_nothing_until_it_has_admitted_it() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let vouched = |net: &mut Net| {
+        let views = net.node(0).machine.replica().views();
+        let held = views.get("A").and_then(|slots| slots.kept.clone()).expect("its own view");
+        held.frontier.get(&origin("interior.example")).map(|leaf| leaf.size)
+    };
+    net.tick(70);
+    assert_eq!(vouched(&mut net), Some(1));
+    // The third head comes, and nobody has the second entry.
+    let second = interior.head(&[notice("two")]);
+    let third = interior.head(&[notice("three")]);
+    let gossip = Gossip { topic: Topic::Heads, peer: name(4), message: 1_000_000 };
+    net.queue.push_back((0, Event::Gossip(gossip, Bytes::from(third.encode()))));
+    net.run();
+    net.tick(70);
+    assert_eq!(vouched(&mut net), None);
+    for head in [second, third] {
+        net.submit(3, Submission { heads: vec![head], ..Submission::default() }).expect("published");
+    }
+    net.tick(70);
+    assert_eq!(vouched(&mut net), Some(3));
+}
+
+#[test]
+fn a_failed_promise_is_neither_forgotten_nor_vouched_for() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    net.submit(3, interior.publish(&[notice("one")])).expect("published");
+    let replica = net.node(4).machine.replica().clone();
+    let register = replica.register(&origin("interior.example")).expect("held");
+    let mut duties = witness("A");
+    let now = START_MS / 1000;
+    let made = duties.cosign(register, &replica, now).expect("new");
+    assert_eq!(duties.cosign(register, &replica, now), None, "it is under way");
+    duties.promise_came_to_nothing(made.checkpoint());
+    assert!(duties.view(&replica, now).is_some_and(|view| view.held.frontier.is_empty()));
+    let again = duties.cosign(register, &replica, now).expect("the same may be signed again");
+    assert_eq!(again.checkpoint(), made.checkpoint());
+    duties.promise_is_durable(again.checkpoint());
+    assert_eq!(duties.cosign(register, &replica, now), None);
+    assert!(duties.view(&replica, now + 60).is_some_and(|view| view.held.frontier.len() == 1));
 }
