@@ -85,7 +85,7 @@ pub enum BundleError {
         code: &'static str,
     },
     /// Bodies that no entry names: bodies stand under their digests, so an altered one is a stranger.
-    #[error("expected only the records that its entries name, came {unnamed} that none of them names")]
+    #[error("expected records that its entries name, came others: {unnamed}")]
     Bodies {
         /// How many.
         unnamed: usize,
