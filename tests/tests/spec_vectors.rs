@@ -28,7 +28,7 @@ fn folder() -> PathBuf {
 
 /// Reads a file of vectors, after writing it when that is asked for.
 fn open(file: &str, make: fn() -> Value) -> (Value, Report) {
-    if std::env::var_os(UPDATE_VARIABLE).is_some() {
+    if std::env::var_os(UPDATE_VARIABLE).is_some_and(|value| value == "1") {
         let mut json = serde_json::to_string_pretty(&make()).expect("JSON");
         json.push('\n');
         fs::write(folder().join(file), json).expect("the vectors are written");

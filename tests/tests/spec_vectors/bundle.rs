@@ -104,7 +104,6 @@ fn make() -> Value {
     let stand = register.stands_from(0).last().expect("a head");
     let place = |part: &[u8]| bytes.windows(part.len()).position(|other| other == part).expect("a part of the file");
     let own = &stand.head().note().signatures()[0];
-    let cosignature = stand.cosignatures().next().expect("a cosignature");
     let entry = register.entries(0, 1).next().expect("an entry");
     let charter = place(replica.charter().text().as_bytes());
     let flip = |name: &str, reason: &str, at: usize| json!({"name": name, "reason": reason, "at": at, "xor": 1});
@@ -125,7 +124,6 @@ fn make() -> Value {
             {"name": "a byte too few", "reason": "truncated", "cut": bytes.len() - 1},
             {"name": "cut in the middle", "reason": "truncated", "cut": bytes.len() / 2},
             flip("a signature of the head", "altered", place(&own.blob) + 40),
-            flip("a cosignature", "altered", place(&cosignature.line().blob) + 40),
             flip("an entry", "altered", place(entry.bytes()) + entry.bytes().len() - 1),
             flip("the text of the charter", "charter", charter + replica.charter().text().len() - 3),
         ]
