@@ -236,6 +236,9 @@ pub fn key_error(error: &KeystoreError) -> CliError {
             .hint("restore both files from one backup, or try the passphrase of the other file"),
         KeystoreError::Use { expected, .. } => of("key-use", Exit::Usage)
             .hint(format!("make one for it: standfast key create NAME --use {}", expected.as_str())),
+        KeystoreError::TwoSeeds(key_use) => of("key-use", Exit::Usage)
+            .hint(format!("make one here: standfast key create NAME --use {}", key_use.as_str())),
+        KeystoreError::Held(name) => of("key-exists", Exit::Usage).hint(format!("see it: standfast key show {name}")),
         KeystoreError::Bound { .. } => {
             of("key-bound", Exit::Usage).hint("one key signs one register: standfast key create NAME --use register")
         }

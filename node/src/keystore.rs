@@ -16,6 +16,7 @@
 //! of type 0x01 with seeds of their own (C2SP: one key, one set of statements); `root` one of type 0x01, `<name>/root`.
 
 mod passphrase;
+mod seed;
 
 use std::fs;
 use std::io;
@@ -30,6 +31,7 @@ use standfast_protocol::time::Time;
 use zeroize::Zeroizing;
 
 pub use self::passphrase::{PASSPHRASE_LENGTH_MIN, PASSPHRASE_SIZE_MAX, Passphrase, PassphraseFd};
+pub use self::seed::{SEED_FILE_SIZE_MAX, Seed, SeedError};
 use crate::file;
 
 /// log2 of the scrypt cost of a key file: 2^15 (32 MiB) takes 0.1 to 0.3 s on one core. age's own default aims at 1 s
@@ -138,6 +140,12 @@ pub enum KeystoreError {
         /// What was needed.
         expected: KeyUse,
     },
+    /// One seed for a use that has two keys.
+    #[error("a key for {} has two seeds, and a file brings one", .0.things())]
+    TwoSeeds(KeyUse),
+    /// A public key that is here under another name.
+    #[error("the public key is that of key {0}: one key, one use")]
+    Held(String),
     /// A register key that has its register already.
     #[error("key {name} already signs {origin}")]
     Bound {
@@ -313,15 +321,57 @@ impl Keystore {
         passphrase: &Passphrase,
         now: Time,
     ) -> Result<PublicPart, KeystoreError> {
+        let view_seed = if key_use == KeyUse::Witness { Some(random_seed()?) } else { None };
+        self.make(name, key_use, &*random_seed()?, view_seed.as_deref(), passphrase, now)
+    }
+
+    /// Makes a key of a seed that was made elsewhere. Refused for a witness, which has two, and where the same
+    /// public key is here already.
+    pub fn import(
+        &self,
+        name: &str,
+        key_use: KeyUse,
+        seed: &Seed,
+        passphrase: &Passphrase,
+        now: Time,
+    ) -> Result<PublicPart, KeystoreError> {
+        self.check_import(name, key_use, seed)?;
+        self.make(name, key_use, seed.bytes(), None, passphrase, now)
+    }
+
+    /// Checks what [`Keystore::import`] refuses, before anybody is asked for a passphrase.
+    pub fn check_import(&self, name: &str, key_use: KeyUse, seed: &Seed) -> Result<(), KeystoreError> {
+        check_name(name)?;
+        if key_use == KeyUse::Witness {
+            return Err(KeystoreError::TwoSeeds(key_use));
+        }
+        if fs::symlink_metadata(self.path(name, "pub")).is_ok() {
+            return Err(KeystoreError::Exists(name.to_owned()));
+        }
+        let public = SecretKey::from_seed(seed.bytes()).public().to_multikey();
+        let is_same = |held: &PublicPart| held.public_key == public || held.view_public_key.as_ref() == Some(&public);
+        match self.list()?.into_iter().find(is_same) {
+            Some(held) => Err(KeystoreError::Held(held.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn make(
+        &self,
+        name: &str,
+        key_use: KeyUse,
+        seed: &[u8; 32],
+        view_seed: Option<&[u8; 32]>,
+        passphrase: &Passphrase,
+        now: Time,
+    ) -> Result<PublicPart, KeystoreError> {
         check_name(name)?;
         passphrase.check_new()?;
-        let seed = random_seed()?;
-        let view_seed = if key_use == KeyUse::Witness { Some(random_seed()?) } else { None };
         if fs::symlink_metadata(self.path(name, "pub")).is_ok() {
             return Err(KeystoreError::Exists(name.to_owned()));
         }
         file::private_dir(&self.dir).map_err(|source| KeystoreError::File { path: self.dir.clone(), source })?;
-        let plain = plaintext(name, key_use, &seed, view_seed.as_deref(), None);
+        let plain = plaintext(name, key_use, seed, view_seed, None);
         let sealed = seal(name, plain.as_bytes(), passphrase)?;
         self.write_new(name, "key", &sealed, file::PRIVATE)?;
         let public = PublicPart {
@@ -329,8 +379,8 @@ impl Keystore {
             name: name.to_owned(),
             key_use,
             algorithm: ED25519.to_owned(),
-            public_key: SecretKey::from_seed(&seed).public().to_multikey(),
-            view_public_key: view_seed.map(|seed| SecretKey::from_seed(&seed).public().to_multikey()),
+            public_key: SecretKey::from_seed(seed).public().to_multikey(),
+            view_public_key: view_seed.map(|seed| SecretKey::from_seed(seed).public().to_multikey()),
             origin: None,
             created_at: now,
             passphrase_changed_at: now,
@@ -685,6 +735,30 @@ mod tests {
         for name in ["", "a/b", "..", "-a", "a b", "a+b", "ä"] {
             assert!(check_name(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_imported_key_is_the_one_that_was_brought() {
+        let (_dir, store) = store();
+        let seed = Seed::parse("07".repeat(32).as_bytes()).unwrap();
+        let made = store.import("root", KeyUse::Root, &seed, &passphrase("correct horse"), now()).unwrap();
+        assert_eq!(made.key().unwrap(), SecretKey::from_seed(&[7; 32]).public());
+        let opened = store.unlock("root", KeyUse::Root, &passphrase("correct horse")).unwrap();
+        assert_eq!(opened.secret.public(), SecretKey::from_seed(&[7; 32]).public());
+        let public = fs::read_to_string(store.dir().join("root.pub")).unwrap();
+        assert!(!public.contains(&"07".repeat(32)), "the seed is nowhere but in the encrypted file");
+    }
+
+    #[test]
+    fn refuses_to_import_a_witness_or_one_key_twice() {
+        let (_dir, store) = store();
+        let seed = Seed::parse("07".repeat(32).as_bytes()).unwrap();
+        let import = |name, key_use| store.import(name, key_use, &seed, &passphrase("correct horse"), now());
+        assert!(matches!(import("customs", KeyUse::Witness), Err(KeystoreError::TwoSeeds(KeyUse::Witness))));
+        import("root", KeyUse::Root).unwrap();
+        assert!(matches!(import("root", KeyUse::Root), Err(KeystoreError::Exists(_))));
+        assert!(matches!(import("lic-2026", KeyUse::Issue), Err(KeystoreError::Held(name)) if name == "root"));
+        assert_eq!(store.list().unwrap().len(), 1);
     }
 
     #[test]

@@ -20,5 +20,6 @@ mod model {
     mod trust;
 }
 mod screens;
+mod spec_vectors;
 mod verify;
 mod w3c;

@@ -193,6 +193,43 @@ cause: neither --passphrase-fd, nor the credential standfast.transport, nor a
 }
 
 #[test]
+fn a_key_from_elsewhere_is_imported_for_one_use() {
+    let machine = Machine::new();
+    let seed = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+    fs::write(machine.path().join("seed.hex"), format!("{seed}\n")).expect("a file");
+    fs::write(machine.path().join("short.hex"), &seed[2..]).expect("a file");
+    for name in ["interior", "customs", "lic"] {
+        fs::write(machine.path().join(format!("credentials/standfast.{name}")), PASSPHRASE).expect("a file");
+    }
+    let expected = "\
+error: a key for witnessing has two seeds, and a file brings one
+ hint: make one here: standfast key create NAME --use witness
+";
+    assert_eq!(machine.error("key import customs seed.hex --use witness", 2), expected);
+    let error = machine.error("key import interior short.hex --use root", 2);
+    assert!(
+        error.starts_with("error: short.hex is no key to import\ncause: expected a seed as 64 hex digits"),
+        "{error}"
+    );
+    assert!(!error.contains(&seed[2..20]), "{error}");
+    let imported = "\
+Imported key interior (Ed25519, for charters only): ####…####
+→ next: delete the file that it came from, and use the key for nothing else
+";
+    assert_eq!(machine.screen("key import interior seed.hex --use root"), imported);
+    let keys = machine.verifier_keys("interior");
+    let key: standfast_protocol::key::VerifierKey = keys[0].parse().expect("a key");
+    let public = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"; // RFC 8032 §7.1, TEST 2
+    assert_eq!(data_encoding::HEXLOWER.encode(key.key().as_bytes()), public);
+    let expected = "\
+error: the public key is that of key interior: one key, one use
+ hint: see it: standfast key show interior
+";
+    assert_eq!(machine.error("key import lic seed.hex --use issue", 2), expected);
+    assert_eq!(machine.run("key import lic none.hex --use issue").status.code(), Some(5));
+}
+
+#[test]
 fn json_is_one_document_on_stdout_also_for_an_error() {
     let machine = Machine::new();
     for (line, exit) in [("key show nobody --json", 2), ("key create --json", 2), ("charter show --json", 3)] {

@@ -59,6 +59,21 @@ Examples:
         #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
         key_use: Use,
     },
+    /// Bring a key that was made elsewhere, as a seed or PKCS#8
+    #[command(after_help = "\
+Examples:
+  standfast key import interior root.pem --use root
+  standfast key import lic-2026 seed.hex --use issue
+  standfast key import transport - --use register < seed.hex")]
+    Import {
+        /// A local name
+        name: String,
+        /// 32 bytes as 64 hex digits, or an Ed25519 private key as PKCS#8, in PEM or DER; - is stdin
+        file: PathBuf,
+        /// register, issue or root; the key serves nothing else
+        #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
+        key_use: Use,
+    },
     /// All keys, a line each
     #[command(after_help = "\
 Examples:

@@ -1,7 +1,11 @@
 //! `key`: one key, one use.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
 use serde::Serialize;
-use standfast_node::keystore::{KeyUse, PublicPart};
+use standfast_node::keystore::{KeyUse, KeystoreError, PublicPart, Seed, SeedError};
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::time::Time;
 
@@ -56,6 +60,7 @@ fn verifier_keys(public: &PublicPart) -> CliResult<Vec<VerifierKey>> {
 pub fn run(context: &Context, command: Key) -> CliResult {
     match command {
         Key::Create { name, key_use } => create(context, &name, key_use.into()),
+        Key::Import { name, file, key_use } => import(context, &name, &file, key_use.into()),
         Key::List => list(context),
         Key::Show { name, form } => show(context, &name, form),
         Key::Passphrase { name } => passphrase(context, &name),
@@ -65,9 +70,9 @@ pub fn run(context: &Context, command: Key) -> CliResult {
 fn create(context: &Context, name: &str, key_use: KeyUse) -> CliResult {
     let keys = context.keystore();
     match keys.public(name) {
-        Err(standfast_node::keystore::KeystoreError::Missing { .. }) => {}
+        Err(KeystoreError::Missing { .. }) => {}
         Err(other) => return Err(key_error(&other)),
-        Ok(_) => return Err(key_error(&standfast_node::keystore::KeystoreError::Exists(name.to_owned()))),
+        Ok(_) => return Err(key_error(&KeystoreError::Exists(name.to_owned()))),
     }
     let passphrase = context.new_passphrase(name)?;
     let public = keys.create(name, key_use, &passphrase, context.now).map_err(|e| key_error(&e))?;
@@ -76,6 +81,43 @@ fn create(context: &Context, name: &str, key_use: KeyUse) -> CliResult {
         format!("Created key {name} ({algorithm}, for {things} only): {}\n", words::short(&public.public_key))
     })?;
     Ok(Exit::Done)
+}
+
+fn import(context: &Context, name: &str, path: &Path, key_use: KeyUse) -> CliResult {
+    let keys = context.keystore();
+    if key_use == KeyUse::Witness {
+        return Err(key_error(&KeystoreError::TwoSeeds(key_use)));
+    }
+    let seed = if path == Path::new("-") {
+        Seed::read(io::stdin().lock())
+    } else {
+        File::open(path).map_err(SeedError::from).and_then(Seed::read)
+    };
+    let seed = seed.map_err(|error| seed_error(path, &error))?;
+    keys.check_import(name, key_use, &seed).map_err(|e| key_error(&e))?;
+    let passphrase = context.new_passphrase(name)?;
+    let public = keys.import(name, key_use, &seed, &passphrase, context.now).map_err(|e| key_error(&e))?;
+    context.output.result(&document(&public)?, |_| {
+        let (algorithm, things) = (&public.algorithm, public.key_use.things());
+        let short = words::short(&public.public_key);
+        format!(
+            "Imported key {name} ({algorithm}, for {things} only): {short}\n\
+             → next: delete the file that it came from, and use the key for nothing else\n"
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+fn seed_error(path: &Path, error: &SeedError) -> CliError {
+    let malformed = CliError::malformed(format!("{} is no key to import", path.display())).because(error);
+    match error {
+        SeedError::File(source) => CliError::file(path, source),
+        SeedError::Label | SeedError::Pem | SeedError::Der => {
+            malformed.hint("write it anew: openssl pkey -in FILE -out NEW")
+        }
+        SeedError::Raw => malformed.hint("write it as hex: xxd -p -c 32 FILE"),
+        SeedError::Size | SeedError::Form => malformed,
+    }
 }
 
 fn list(context: &Context) -> CliResult {
