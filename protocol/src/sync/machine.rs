@@ -11,10 +11,15 @@
 //! is parked under the ticket of its `Persist`, and only `Persisted(ticket)` puts it in place. Changes to one register
 //! wait for each other; registers do not. That is invariant 5, in one place.
 
+mod restore;
+mod submission;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
 use super::message::{ForkMessage, HeadMessage, Request, Response, Signed, StatementMessage};
@@ -82,21 +87,6 @@ enum Parked {
     Charter { charter: Arc<SignedCharter>, source: Source },
 }
 
-/// A submission under way: one part at a time, for a later part may need an earlier one.
-struct Underway {
-    parts: VecDeque<Part>,
-    first_error: Option<SubmitError>,
-    changed: usize,
-}
-
-enum Part {
-    Charter(Bytes),
-    Head(Box<HeadMessage>),
-    Statement(StatementMessage),
-    Fork(ForkMessage),
-    Bodies(Vec<Bytes>),
-}
-
 /// The replication machine of one node.
 pub struct Machine {
     replica: Replica,
@@ -142,79 +132,6 @@ impl Machine {
     /// Returns what is held.
     pub fn replica(&self) -> &Replica {
         &self.replica
-    }
-
-    /// Takes back one durable record, in the order in which they were persisted. What does not hold any more (a key has
-    /// been withdrawn since) is passed over: it is evidence, not state.
-    pub fn restore(&mut self, durable: &Durable) {
-        match durable {
-            Durable::Body(body) => self.replica.bodies_mut().insert(Arc::new(Record::new(body.clone()))),
-            Durable::Batch(message) => {
-                if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
-                    self.restore_head(message);
-                }
-            }
-            Durable::Statement(message) | Durable::Promise(message) => {
-                if let Ok(StatementMessage::Cosignatures(checkpoint, signed)) = StatementMessage::decode(message) {
-                    if matches!(durable, Durable::Promise(_)) {
-                        self.duties.restore_promise(&checkpoint);
-                    }
-                    self.restore_statements(checkpoint, signed);
-                } else if let Ok(StatementMessage::View(view)) = StatementMessage::decode(message) {
-                    self.duties.restore_view(&view);
-                }
-            }
-            Durable::Fork(message) => {
-                let Ok(message) = ForkMessage::decode(message) else { return };
-                let Some(mut register) = self.replica.candidate(&message.origin) else { return };
-                if let Ok(proof) = ForkProof::parse(&message.proof)
-                    && register.add_fork_proof(proof).is_ok()
-                {
-                    self.replica.install(register);
-                }
-            }
-            Durable::Charter(note) => {
-                if let Ok(next) = self.replica.next_charter(note) {
-                    self.replica.push_charter(Arc::new(next));
-                }
-            }
-        }
-    }
-
-    fn restore_head(&mut self, message: HeadMessage) {
-        let origin = message.checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
-            return;
-        };
-        let Ok(Checked::Head(head)) = (Job::Head { message, keys, bases: Vec::new() }).run() else { return };
-        let CheckedHead { head, cosignatures, timestamps, first, entries, .. } = *head;
-        register.admit(head, cosignatures, first, &entries);
-        self.replica.install(register);
-        let now = self.now();
-        for timestamp in timestamps {
-            self.replica.offer_timestamp(Arc::new(timestamp), now);
-        }
-    }
-
-    fn restore_statements(&mut self, checkpoint: crate::log::checkpoint::Checkpoint, signed: Vec<Signed>) {
-        let origin = checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
-            return;
-        };
-        let Ok(Checked::Statements(_, found)) = (Job::Statements { checkpoint, signed, keys }).run() else { return };
-        for cosignature in found.cosignatures {
-            register.add_cosignature(cosignature);
-        }
-        self.replica.install(register);
-        let now = self.now();
-        for timestamp in found.timestamps {
-            self.replica.offer_timestamp(Arc::new(timestamp), now);
-        }
-    }
-
-    /// Takes back views from a snapshot file, after everything durable: they count like any statement.
-    pub fn restore_view(&mut self, view: Arc<HeldView>, now_ms: u64) {
-        self.replica.offer_view(view, now_ms / 1000);
     }
 
     /// Begins: whatever our duties left open is done now.
@@ -749,96 +666,6 @@ impl Machine {
         if entropy.is_multiple_of(64) && self.submissions.is_empty() {
             self.replica.drop_unneeded_bodies();
         }
-    }
-
-    // ---- submissions -----------------------------------------------------------------------------------------------
-
-    fn submitted(&mut self, ticket: u64, submission: Submission) {
-        let Submission { charters, heads, statements, forks, bodies } = submission;
-        let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
-        if !bodies.is_empty() {
-            parts.push_back(Part::Bodies(bodies));
-        }
-        parts.extend(heads.into_iter().map(|h| Part::Head(Box::new(h))));
-        parts.extend(statements.into_iter().map(Part::Statement));
-        parts.extend(forks.into_iter().map(Part::Fork));
-        self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
-        self.due.push_back(ticket);
-    }
-
-    fn next_part(&mut self, ticket: u64) {
-        let Some(underway) = self.submissions.get_mut(&ticket) else { return };
-        let Some(part) = underway.parts.pop_front() else {
-            if let Some(done) = self.submissions.remove(&ticket) {
-                let result = done.first_error.map_or(Ok(done.changed), Err);
-                self.outputs.push(Output::Submitted(ticket, result));
-            }
-            return;
-        };
-        let source = Source::Local(ticket);
-        let job = match part {
-            Part::Charter(note) => return self.offer_charter(&note, source),
-            Part::Bodies(bodies) => return self.offer_bodies(bodies, source),
-            Part::Head(message) => {
-                let origin = message.checkpoint.origin.clone();
-                self.head_job(*message).ok_or(SubmitError::Unbound(origin))
-            }
-            Part::Statement(message) => {
-                let origin = match &message {
-                    StatementMessage::Cosignatures(checkpoint, _) => checkpoint.origin.clone(),
-                    StatementMessage::View(_) => String::new(),
-                };
-                self.statement_job(message).ok_or(SubmitError::Unbound(origin))
-            }
-            Part::Fork(message) => {
-                let origin = message.origin.clone();
-                self.fork_job(message).ok_or(SubmitError::Unbound(origin))
-            }
-        };
-        match job {
-            Ok(job) => self.check(job, source),
-            Err(error) => self.part_done(&source, Err(error)),
-        }
-    }
-
-    /// Bodies are kept when a register needs them, or when a head of the same submission will.
-    fn offer_bodies(&mut self, bodies: Vec<Bytes>, source: Source) {
-        let bodies: Vec<Arc<Record>> = bodies
-            .into_iter()
-            .map(|body| Arc::new(Record::new(body)))
-            .filter(|record| !self.replica.bodies().contains(&record.digest()))
-            .collect();
-        if bodies.is_empty() {
-            return self.part_done(&source, Ok(false));
-        }
-        let frames = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
-        self.park(None, frames, Parked::Bodies { bodies, source });
-    }
-
-    pub(super) fn offer_charter(&mut self, note: &Bytes, source: Source) {
-        match self.replica.next_charter(note) {
-            Ok(next) => {
-                let parked = Parked::Charter { charter: Arc::new(next), source };
-                self.park(None, vec![Durable::Charter(note.clone())], parked);
-            }
-            Err(_) if self.replica.holds_charter(note) => self.part_done(&source, Ok(false)),
-            Err(error) => self.part_done(&source, Err(SubmitError::Charter(Arc::new(error)))),
-        }
-    }
-
-    pub(super) fn charter_came(&mut self, note: &Bytes, peer: Peer) {
-        self.offer_charter(note, Source::Sync(peer));
-    }
-
-    fn part_done(&mut self, source: &Source, result: Result<bool, SubmitError>) {
-        let Source::Local(ticket) = source else { return };
-        if let Some(underway) = self.submissions.get_mut(ticket) {
-            match result {
-                Ok(changed) => underway.changed += usize::from(changed),
-                Err(error) => underway.first_error = underway.first_error.take().or(Some(error)),
-            }
-        }
-        self.due.push_back(*ticket);
     }
 
     // ---- requests and responses ------------------------------------------------------------------------------------

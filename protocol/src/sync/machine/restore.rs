@@ -1,0 +1,78 @@
+//! Taking back what was durable, in the order in which it was persisted.
+
+use super::*;
+
+impl Machine {
+    /// Takes back one durable record, in the order in which they were persisted. What does not hold any more (a key has
+    /// been withdrawn since) is passed over: it is evidence, not state.
+    pub fn restore(&mut self, durable: &Durable) {
+        match durable {
+            Durable::Body(body) => self.replica.bodies_mut().insert(Arc::new(Record::new(body.clone()))),
+            Durable::Batch(message) => {
+                if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
+                    self.restore_head(message);
+                }
+            }
+            Durable::Statement(message) | Durable::Promise(message) => {
+                if let Ok(StatementMessage::Cosignatures(checkpoint, signed)) = StatementMessage::decode(message) {
+                    if matches!(durable, Durable::Promise(_)) {
+                        self.duties.restore_promise(&checkpoint);
+                    }
+                    self.restore_statements(checkpoint, signed);
+                } else if let Ok(StatementMessage::View(view)) = StatementMessage::decode(message) {
+                    self.duties.restore_view(&view);
+                }
+            }
+            Durable::Fork(message) => {
+                let Ok(message) = ForkMessage::decode(message) else { return };
+                let Some(mut register) = self.replica.candidate(&message.origin) else { return };
+                if let Ok(proof) = ForkProof::parse(&message.proof)
+                    && register.add_fork_proof(proof).is_ok()
+                {
+                    self.replica.install(register);
+                }
+            }
+            Durable::Charter(note) => {
+                if let Ok(next) = self.replica.next_charter(note) {
+                    self.replica.push_charter(Arc::new(next));
+                }
+            }
+        }
+    }
+
+    fn restore_head(&mut self, message: HeadMessage) {
+        let origin = message.checkpoint.origin.clone();
+        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+            return;
+        };
+        let Ok(Checked::Head(head)) = (Job::Head { message, keys, bases: Vec::new() }).run() else { return };
+        let CheckedHead { head, cosignatures, timestamps, first, entries, .. } = *head;
+        register.admit(head, cosignatures, first, &entries);
+        self.replica.install(register);
+        let now = self.now();
+        for timestamp in timestamps {
+            self.replica.offer_timestamp(Arc::new(timestamp), now);
+        }
+    }
+
+    fn restore_statements(&mut self, checkpoint: crate::log::checkpoint::Checkpoint, signed: Vec<Signed>) {
+        let origin = checkpoint.origin.clone();
+        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+            return;
+        };
+        let Ok(Checked::Statements(_, found)) = (Job::Statements { checkpoint, signed, keys }).run() else { return };
+        for cosignature in found.cosignatures {
+            register.add_cosignature(cosignature);
+        }
+        self.replica.install(register);
+        let now = self.now();
+        for timestamp in found.timestamps {
+            self.replica.offer_timestamp(Arc::new(timestamp), now);
+        }
+    }
+
+    /// Takes back views from a snapshot file, after everything durable: they count like any statement.
+    pub fn restore_view(&mut self, view: Arc<HeldView>, now_ms: u64) {
+        self.replica.offer_view(view, now_ms / 1000);
+    }
+}
