@@ -198,6 +198,7 @@ fn make() -> Value {
         }),
         refuse("65 leaves", "count", "response", &many(&of_leaves)),
         refuse("17 roots", "count", "response", &[&of_roots[..], &[0x40; 17]].concat()),
+        refuse("three heads of the other branch", "count", "response", &[0x83, 4, 0x40, 0x83, 0x80, 0x80, 0x80]),
         refuse("a half-byte of 16", "range", "request", &frontier(&[16])),
         refuse("65 half-bytes", "range", "request", &frontier(&[0; 65])),
         refuse("a signature of 63 bytes", "range", "head", &short.encode()),
