@@ -47,6 +47,8 @@ fn read_leaf(case: &Value) -> FrontierLeaf {
         root: digest(&case["root"]).expect("a digest"),
         witnessed: number(&case["witnessed"]),
         fork: digest(&case["fork"]),
+        other: number(&case["other"]),
+        other_witnessed: number(&case["other_witnessed"]),
         published: number(&case["published"]),
     }
 }
@@ -64,6 +66,8 @@ fn make() -> Value {
             root: Digest::of(format!("root {i}").as_bytes()),
             witnessed: i - i % 3,
             fork: i.is_multiple_of(5).then(|| Digest::of(format!("fork {i}").as_bytes())),
+            other: if i.is_multiple_of(10) { i + 3 } else { 0 },
+            other_witnessed: if i.is_multiple_of(10) { i + 2 } else { 0 },
             published: if i.is_multiple_of(2) { 1_795_000_000 + i } else { 0 },
         })
         .collect();
@@ -71,7 +75,8 @@ fn make() -> Value {
     let shown = |leaf: &FrontierLeaf| {
         json!({
             "origin": leaf.origin, "newest": leaf.newest, "root": leaf.root.to_string(), "witnessed": leaf.witnessed,
-            "fork": leaf.fork.map(|fork| fork.to_string()), "published": leaf.published,
+            "fork": leaf.fork.map(|fork| fork.to_string()), "other": leaf.other,
+            "other_witnessed": leaf.other_witnessed, "published": leaf.published,
             "path": path(leaf).to_string(), "digest": leaf.digest().to_string()
         })
     };

@@ -114,6 +114,8 @@ fn responses() -> Vec<(&'static str, Response)> {
         root: Digest::of(b"root"),
         witnessed: 2,
         fork,
+        other: if fork.is_some() { 4 } else { 0 },
+        other_witnessed: if fork.is_some() { 3 } else { 0 },
         published: 1_795_000_000,
     };
     let roots = (0..16).map(|nibble| Digest([nibble; 32])).collect();
@@ -136,8 +138,8 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("a head without more", Response::Entries { newest: Box::new(bare()), witnessed: None, timestamp: None }),
         ("a piece of a delta", Response::Body { total: 9, is_delta: true, piece: Bytes::from_static(b"piece") }),
         ("a view message", Response::View(Bytes::from_static(b"view message"))),
-        ("a fork proof alone", Response::Fork { proof: proof.clone(), other: None }),
-        ("a fork proof with the other branch", Response::Fork { proof, other: Some(Box::new(head())) }),
+        ("a fork proof alone", Response::Fork { proof: proof.clone(), other: Vec::new() }),
+        ("a fork proof with two heads of the other branch", Response::Fork { proof, other: vec![bare(), head()] }),
         ("a charter", Response::Charter(Bytes::from_static(b"charter note"))),
         ("not held", Response::NotHeld),
     ]
@@ -196,6 +198,7 @@ fn make() -> Value {
         }),
         refuse("65 leaves", "count", "response", &many(&of_leaves)),
         refuse("17 roots", "count", "response", &[&of_roots[..], &[0x40; 17]].concat()),
+        refuse("three heads of the other branch", "count", "response", &[0x83, 4, 0x40, 0x83, 0x80, 0x80, 0x80]),
         refuse("a half-byte of 16", "range", "request", &frontier(&[16])),
         refuse("65 half-bytes", "range", "request", &frontier(&[0; 65])),
         refuse("a signature of 63 bytes", "range", "head", &short.encode()),
