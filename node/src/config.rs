@@ -390,7 +390,8 @@ impl Config {
             None,
         );
         let log = text_of("STANDFAST_LOG")?.map(|filter| ("STANDFAST_LOG", filter));
-        let log = chooser.choose("log", None, log, text.log, "info".to_owned());
+        // What an operator is told goes to stdout; beside it only what is wrong is logged.
+        let log = chooser.choose("log", None, log, text.log, "warn".to_owned());
         let config = Self {
             data_dir: data_dir.ok_or(ConfigError::NoHome)?,
             trust,

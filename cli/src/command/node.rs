@@ -7,11 +7,11 @@ use serde::Serialize;
 use standfast_node::config::Options;
 use standfast_node::keystore::KeystoreError;
 use standfast_node::run::run_until_signal;
-use standfast_node::telemetry::{Reporter, Style};
+use standfast_node::telemetry::{LogError, Reporter, Style, log_to_stderr};
 
 use super::{Context, node_error};
 use crate::args::operator::{Node, NodeRun};
-use crate::error::{CliResult, Exit};
+use crate::error::{CliError, CliResult, Exit};
 use crate::output::table::{Column, Table};
 
 /// Adds what `node run` sets of the configuration.
@@ -38,12 +38,18 @@ struct ConfigDocument<'a> {
 
 /// `node run`: joins, replicates and serves until it is told to stop.
 pub(super) fn run(context: &Context) -> CliResult {
-    log(&context.config.log);
     let style = match (context.global.json, std::io::stdout().is_terminal()) {
         (true, _) => Style::Json,
         (false, true) => Style::Terminal,
         (false, false) => Style::Lines,
     };
+    match log_to_stderr(&context.config.log, style) {
+        // A second time can only be asked for by a test that runs two commands in one process.
+        Ok(()) | Err(LogError::Twice) => {}
+        Err(error @ LogError::Filter { .. }) => {
+            return Err(CliError::of("config", Exit::Usage, &error).hint("see what is in force: standfast node config"));
+        }
+    }
     let reporter =
         if context.global.quiet { Reporter::silent() } else { Reporter::new(style, Box::new(std::io::stdout())) };
     let mut refused = None;
@@ -59,13 +65,6 @@ pub(super) fn run(context: &Context) -> CliResult {
         (Err(_), Some(error)) => Err(error),
         (Err(error), None) => Err(node_error(&error)),
     }
-}
-
-/// What `tracing` says goes to stderr, filtered by `log` of the configuration.
-fn log(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
-    // A second subscriber can only be asked for by a test that runs two commands in one process.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// `node config`: the settings in force, and where each comes from.
