@@ -28,10 +28,11 @@ use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitErro
 use crate::charter::SignedCharter;
 use crate::limits;
 use crate::log::cosignature::Cosignature;
+use crate::log::view::Leaf;
 use crate::register::admission::Admission;
 use crate::register::body::Record;
 use crate::register::fork::ForkProof;
-use crate::register::state::Register;
+use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 
 /// Where a change came from, and who waits for its end.
@@ -277,16 +278,24 @@ impl Machine {
     }
 
     fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
-        if let Some(peer) = source.peer() {
+        let newer = self.replica.offer_view(view.clone(), self.now());
+        if newer {
+            self.outputs.push(Output::Changed);
+        }
+        if newer && let Some(peer) = source.peer() {
+            let witness = &view.view().witness;
+            // It vouches for entries that we lack, or for a head beyond W whose cosignature never came: gossip is lost
+            // at times, and a statement about a register that was not bound yet was passed over.
+            let lacks = |register: &Register, leaf: Leaf| {
+                let unsigned = |stand: &Stand| stand.cosignature(witness).is_none();
+                register.size_newest() < leaf.size
+                    || register.size_witnessed() < leaf.size && register.stand(leaf.size).is_some_and(unsigned)
+            };
             for (origin, leaf) in view.frontier.iter() {
-                if self.replica.register(origin).is_some_and(|r| r.size_newest() < leaf.size) {
+                if self.replica.register(origin).is_some_and(|register| lacks(register, leaf)) {
                     self.peers.want_entries(&peer, &self.replica, origin);
                 }
             }
-        }
-        let newer = self.replica.offer_view(view, self.now());
-        if newer {
-            self.outputs.push(Output::Changed);
         }
         self.judge(source, Ok(newer));
         self.part_done(source, Ok(newer));

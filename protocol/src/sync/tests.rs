@@ -97,7 +97,11 @@ struct Net {
 }
 
 fn node(duties: Duties) -> Node {
-    let pace = Pace { sync_min_s: 5, sync_max_s: 5 };
+    node_at_pace(duties, 5)
+}
+
+fn node_at_pace(duties: Duties, every_s: u64) -> Node {
+    let pace = Pace { sync_min_s: every_s, sync_max_s: every_s };
     let machine = Machine::new(charter(), duties, pace).at(START_MS);
     Node {
         machine,
@@ -547,6 +551,27 @@ fn a_gossiped_revocation_carries_its_delta_though_earlier_entries_ride_along() {
     let message = answer::head_message(&replica, &register, 3, crate::limits::GOSSIP_PAYLOAD_SIZE_MAX).expect("held");
     assert_eq!((message.first, message.entries.len()), (0, 3), "all three are pending");
     assert!(matches!(message.bodies.first(), Some(BodyItem::Delta(_))));
+}
+
+#[test]
+fn a_view_tells_of_a_cosignature_that_gossip_lost() {
+    let mut net = network();
+    net.cut(4);
+    net.run();
+    // It compares frontiers when it connects, and then not for a day.
+    net.nodes[4] = Some(node_at_pace(Duties::none(), 86_400));
+    net.link_all();
+    net.run();
+    let mut interior = Publisher::new("interior.example");
+    let head = interior.head(&[notice("one")]);
+    net.node(4).gossip_off = true;
+    net.submit(3, Submission { heads: vec![head.clone()], ..Submission::default() }).expect("published");
+    net.node(4).gossip_off = false;
+    // Handed in by an operator, the head alone: what the witnesses said meanwhile is lost to gossip.
+    net.submit(4, Submission { heads: vec![head], ..Submission::default() }).expect("taken");
+    assert_eq!(net.sizes(4, "interior.example"), (1, 0));
+    net.tick(70);
+    assert_eq!(net.sizes(4, "interior.example"), (1, 1));
 }
 
 #[test]
