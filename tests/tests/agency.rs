@@ -276,3 +276,51 @@ cause: cosigned by 0 of 1, 1 needed; not by interior
     assert!(lines.get(1).is_some_and(|line| line.contains(" witnessed by 1 of 1 after ")), "{urgent}");
     runtime.block_on(node.stop()).expect("the node stops");
 }
+
+#[test]
+fn a_signed_list_of_the_fields_form_is_published_verbatim_and_judged() {
+    let desk = Desk::new();
+    desk.found("[witnesses]\nquorum = \"quorum none\"");
+    desk.screen("interior", &grant());
+    desk.carry("interior", "transport");
+    desk.screen("transport", &format!("did publish {DID}"));
+    let uri = "https://transport.gov.example/status/9";
+    // 131,072 bits, GZIP, base64url: none is set, and the one with index 7.
+    let lists = [
+        ("none", "uH4sIAAAAAAACA-3BMQEAAADCoPVPbQwfoAAAAAAAAAAAAAAAAAAAAIC3AYbSVKsAQAAA"),
+        ("seven", "uH4sIAAAAAAACA-3BIQEAAAACIP1_2hkWoAEAAAAAAAAAAAAAAAAAAADeBjn7xTYAQAAA"),
+    ];
+    for (name, encoded) in lists {
+        let list = format!(
+            r#"{{"id":"{uri}","type":"BitstringStatusListCredential","credentialSubject":{{"id":"{uri}#list",
+            "type":"BitstringStatusList","statusPurpose":"revocation","encodedList":"{encoded}"}}}}"#
+        );
+        desk.write("list.json", &list);
+        desk.screen("transport", &format!("credential issue list.json --key lic-2026 --as vc+jwt --out {name}.jwt"));
+    }
+    desk.write(
+        "ada.json",
+        &format!(
+            r#"{{"type":"{LICENCE}","credentialSubject":{{"id":"did:example:ada"}},"credentialStatus":{{
+            "id":"{uri}#7","type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"7",
+            "statusListCredential":"{uri}"}}}}"#
+        ),
+    );
+    desk.screen("transport", "credential issue ada.json --key lic-2026 --as vc+jwt --out ada.jwt");
+    let policy = desk.screen("police", "policy show standard").replace("quorum_none = false", "quorum_none = true");
+    desk.write("policy.toml", &policy);
+
+    let (_, refused) = desk.ends("transport", &format!("status-list publish {uri} ada.jwt"), 2);
+    assert!(refused.starts_with("error: ada.jwt is not a signed status list\n"), "{refused}");
+    let (_, refused) = desk.ends("transport", &format!("status-list publish {uri}0 none.jwt"), 2);
+    assert!(refused.contains(&format!("it says that it is {uri}")), "{refused}");
+    desk.screen("transport", &format!("status-list publish {uri} none.jwt"));
+    desk.screen("transport", "bundle export --out good.standfast");
+    let verify = "verify ada.jwt --policy policy.toml --trust";
+    let accepted = desk.screen("police", &format!("{verify} good.standfast"));
+    assert!(accepted.starts_with("✓ ACCEPTED"), "{accepted}");
+    desk.screen("transport", &format!("status-list publish {uri} seven.jwt"));
+    desk.screen("transport", "bundle export --out new.standfast");
+    let (rejected, _) = desk.ends("police", &format!("{verify} new.standfast"), 1);
+    assert!(rejected.starts_with("✗ REJECTED   revoked by its issuer\n"), "{rejected}");
+}

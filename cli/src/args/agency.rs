@@ -453,6 +453,21 @@ Examples:
         #[command(flatten)]
         change: Change,
     },
+    /// Publish a signed list of the field's form, verbatim
+    #[command(after_help = "\
+Examples:
+  standfast status-list publish https://a.example/status/9 list.jwt
+  standfast status-list publish https://a.example/status/9 list.json --wait
+  standfast status-list publish https://a.example/status/9 - < list.jwt")]
+    Publish {
+        /// The list's URI, as credentials name it
+        uri: String,
+        /// A BitstringStatusListCredential, or - for stdin
+        file: PathBuf,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
     /// Lists held, a line each
     #[command(after_help = "\
 Examples:

@@ -1,8 +1,13 @@
 //! `status-list`: lists of revoked and suspended credentials.
 
+use std::path::Path;
+
 use serde::Serialize;
+use standfast_protocol::credential::Credential;
+use standfast_protocol::limits;
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::replica::Replica;
+use standfast_protocol::status::bitstring::Bitstring;
 use standfast_protocol::status::native::StatusList;
 
 use super::Context;
@@ -21,6 +26,7 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
         Verb::Create { uri, length, bits, purpose, change } => {
             create(context, &uri, purpose.as_str(), bits, length, &change)
         }
+        Verb::Publish { uri, file, change } => publish(context, &uri, &file, &change),
         Verb::List => list(context),
         Verb::Show { uri } => show(context, &uri),
     }
@@ -50,6 +56,29 @@ fn create(context: &Context, uri: &str, purpose: &str, bits: u8, length: u64, ch
             IndexBook::create(&context.make_data_dir()?, uri, purpose, bits, length)?;
         }
         Ok(vec![RecordChange::put(key, new.encode())])
+    })
+}
+
+/// Publishes a list that is a credential of its own, byte for byte: its signature covers them.
+fn publish(context: &Context, uri: &str, path: &Path, change: &Change) -> CliResult {
+    let key = key_of(uri)?;
+    let bytes = context.read(path, limits::BODY_SIZE_MAX as u64)?;
+    let shown = words::clean(&path.display().to_string());
+    let malformed = || CliError::malformed(format!("{shown} is not a signed status list"));
+    let credential = Credential::parse(&bytes).map_err(|e| malformed().because(&e))?;
+    Bitstring::from_credential(&credential).map_err(|e| malformed().because(&e))?;
+    if credential.id().is_some_and(|id| id != uri) {
+        return Err(
+            malformed().cause(format!("it says that it is {}", words::clean(credential.id().unwrap_or_default())))
+        );
+    }
+    change::run(context, change, Kind::Grant, |view| {
+        if view.body(&key)?.is_some_and(|held| StatusList::parse(&held).is_ok()) {
+            return Err(CliError::new("list-exists", Exit::Refused, format!("list {} is there", words::clean(uri)))
+                .cause("it is of this program's own form, and what it says of credentials is never made anew")
+                .hint("give another URI"));
+        }
+        Ok(vec![RecordChange::put(key, bytes)])
     })
 }
 
