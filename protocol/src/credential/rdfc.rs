@@ -329,8 +329,6 @@ mod tests {
                 }
             }
         }
-        let began = std::time::Instant::now();
         assert_eq!(canonicalize(&quads), None);
-        assert!(began.elapsed().as_millis() < 1000, "{:?}", began.elapsed());
     }
 }
