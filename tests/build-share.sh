@@ -3,30 +3,24 @@
 #
 # After `cargo run --release` the tests must reuse what is there: the same profile and the same features everywhere. It counts
 # the `Compiling` lines of cargo, so it says something only after a build of the program and before the first one of the tests.
-# The crates that only tests use are listed here, each with its reason; a crate of the program is never allowed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-test_only=(
-)
 
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 CARGO_TERM_COLOR=never cargo test --release --workspace --no-run 2>&1 | tee "$lines" >&2
 
-own=0 foreign=() extra=()
+own=0 foreign=()
 while read -r word crate version _; do
   [[ $word == Compiling ]] || continue
   if [[ $crate == standfast-* ]]; then
     own=$((own + 1))
-  elif [[ " ${test_only[*]} " == *" $crate "* ]]; then
-    extra+=("$crate")
   else
     foreign+=("$crate $version")
   fi
 done < "$lines"
 
-echo "build share: the tests compiled $own of our packages, ${#extra[@]} crates that only tests use, ${#foreign[@]} others"
+echo "build share: the tests compiled $own of our packages and ${#foreign[@]} others"
 if ((${#foreign[@]} > 0)); then
   printf 'compiled for the tests although not ours: %s\n' "${foreign[@]}" >&2
   echo "hint: a dependency with other features than the program's is built twice; cargo tree --workspace -e features -i CRATE" >&2
