@@ -19,7 +19,7 @@ pub enum Kind {
     Node,
     /// Python 3 with venv, pip and its registry.
     Python,
-    /// Network namespaces: iproute2 and the right to make them.
+    /// Network namespaces: `unshare` and the right to make them.
     Netns,
 }
 
