@@ -19,6 +19,8 @@ mod model {
     mod trie;
     mod trust;
 }
+mod nobody_signs_twice;
+mod publishing;
 mod screens;
 mod spec_vectors;
 mod verify;

@@ -17,6 +17,8 @@ use crate::register::entry::Change;
 use crate::register::record::RecordKey;
 use crate::time::Time;
 
+mod fence;
+
 const START_MS: u64 = 1_790_000_000_000;
 
 fn secret(name: &str) -> SecretKey {
@@ -253,7 +255,8 @@ impl Net {
         durable.iter().for_each(|d| fresh.machine.restore(d));
         fresh.durable = durable;
         self.nodes[i] = Some(fresh);
-        let outputs = self.node(i).machine.started(START_MS);
+        let now = self.now_ms;
+        let outputs = self.node(i).machine.started(now);
         self.carry_out(i, outputs);
         self.run();
     }
