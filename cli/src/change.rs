@@ -251,7 +251,7 @@ impl<'a> Publisher<'a> {
         prepared: &Prepared,
         changes: &[RecordChange],
     ) -> CliResult<Signed> {
-        let unlocked = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        let signer = self.context.unlock(&self.own.name, KeyUse::Register)?;
         outbox.keep(prepared.checkpoint(), changes)?;
         let register = replica.register(&self.origin);
         let size = register.map_or(0, |register| register.size_newest());
@@ -260,7 +260,7 @@ impl<'a> Publisher<'a> {
         let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let ground = LedgerGround { edge: &edge, proof: &proof };
-        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &unlocked.secret);
+        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &signer);
         signed.map_err(|e: LedgerError| ledger_error(&e))
     }
 

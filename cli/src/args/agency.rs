@@ -46,18 +46,21 @@ pub enum PublicForm {
 /// `key`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Key {
-    /// Make a key for one use, in an encrypted file
+    /// Make a key for one use, in an encrypted file or behind a signer program
     #[command(after_help = "\
 Examples:
   standfast key create transport --use register
-  standfast key create lic-2026 --use issue
-  standfast key create customs --use witness --passphrase-fd 3")]
+  standfast key create customs --use witness --passphrase-fd 3
+  standfast key create lic-2026 --use issue --signer /usr/bin/hsm-sign")]
     Create {
         /// A local name
         name: String,
         /// register, issue, witness or root; the key serves nothing else
         #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
         key_use: Use,
+        /// A program that keeps the secret and signs, with its arguments; no shell
+        #[arg(long, value_name = "COMMAND")]
+        signer: Option<String>,
     },
     /// Bring a key that was made elsewhere, as a seed or PKCS#8
     #[command(after_help = "\

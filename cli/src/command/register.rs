@@ -12,7 +12,7 @@ use standfast_protocol::did;
 use standfast_protocol::key::{VerifierKey, origin_of};
 use standfast_protocol::register::fact::Binding;
 
-use super::{Context, key_error};
+use super::{Context, key_error, signing_error};
 use crate::args::agency::Register;
 use crate::args::change::ChangeOptions;
 use crate::change;
@@ -175,6 +175,7 @@ pub fn ledger_error(error: &LedgerError) -> CliError {
         | LedgerError::OtherRegister { .. }
         | LedgerError::Entries { .. }
         | LedgerError::Size => of("ledger-refuses", Exit::Refused),
+        LedgerError::Signing(error) => signing_error(error),
         LedgerError::Exists(_) => of("ledger-exists", Exit::Usage),
         LedgerError::File { path, source } => CliError::file(path, source),
     }
