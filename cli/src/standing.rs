@@ -11,6 +11,7 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
+use crate::change::batch::Waiting;
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, Style, words};
 
@@ -36,6 +37,25 @@ pub struct Standing {
     pub registers: Vec<RegisterStanding>,
     /// Origins of forked registers.
     pub forks: Vec<String>,
+    /// Statuses that wait on this machine.
+    #[serde(default)]
+    pub batches: Vec<Waiting>,
+    /// Registers of this machine that were published past the write fence.
+    #[serde(default)]
+    pub overrides: Vec<Overridden>,
+}
+
+/// A register that was published past the write fence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// Its origin.
+    pub register: String,
+    /// When, the last time.
+    pub at: Time,
+    /// At which size.
+    pub size: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// The charter.
@@ -130,6 +150,8 @@ impl Standing {
             ready_until_at: None,
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
             registers,
+            batches: Vec::new(),
+            overrides: Vec::new(),
         };
         let readiness = standing.readiness(policy);
         standing.ready_until_at = readiness.until.filter(|_| readiness.open.is_empty());

@@ -3,6 +3,7 @@
 //! ```text
 //! GET  /v1/health                              GET  /v1/status
 //! GET  /v1/peers                               GET  /v1/snapshot                    the bundle
+//! GET  /v1/fence/{origin}                      what is known of the newest head of a register
 //! POST /v1/submit                              a bundle or an envelope
 //! POST /v1/publish                             an envelope
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
@@ -33,6 +34,7 @@ use crate::run::NodeHandle;
 mod answer;
 mod did;
 pub mod envelope;
+mod fence;
 mod records;
 mod status;
 mod submit;
@@ -126,6 +128,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(status::peers))
         .route("/v1/snapshot", get(records::snapshot))
+        .route("/v1/fence/{*origin}", get(fence::fence))
         .route("/v1/records/{register}/{*record}", get(records::record))
         .route("/1.0/identifiers/{did}", get(did::resolve))
         .route("/v1/verify", post(verify::verify))

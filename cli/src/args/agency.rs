@@ -163,19 +163,32 @@ Examples:
         /// The register's key
         #[arg(long, value_name = "KEY")]
         key: String,
+        /// Confirms a broad change by its exact size
+        #[arg(long, value_name = "COUNT")]
+        confirm_broad: Option<u64>,
+        /// Signs past the write fence, for a reason that is recorded
+        #[arg(long, value_name = "REASON")]
+        override_fence: Option<String>,
     },
-    /// Hand a signed draft over
+    /// Hand a signed draft over, or statuses that wait
     #[command(after_help = "\
 Examples:
   standfast register publish draft
   standfast register publish draft --wait
-  standfast register publish draft --json")]
+  standfast register publish transport.gov.example")]
     Publish {
-        /// The signed draft
+        /// The signed draft; or a register whose statuses wait, which go out now
+        #[arg(value_name = "DRAFT|R")]
         draft: PathBuf,
         /// Waits until a quorum of witnesses has signed [default: 60s]
         #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
         wait: Option<Span>,
+        /// Confirms a broad change by its exact size
+        #[arg(long, value_name = "COUNT")]
+        confirm_broad: Option<u64>,
+        /// Publishes past the write fence, for a reason that is recorded
+        #[arg(long, value_name = "REASON")]
+        override_fence: Option<String>,
     },
 }
 

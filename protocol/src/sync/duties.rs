@@ -109,7 +109,7 @@ impl Duties {
     }
 
     /// Returns the name under which the charter lists our cosignature key.
-    fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
+    pub(super) fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
         let keys = self.witness.as_ref()?;
         Some((replica.witnesses().cosigner(&keys.cosign.0)?, keys))
     }
