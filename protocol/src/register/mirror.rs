@@ -5,6 +5,7 @@
 //! tile/0/000.p/42  tile/entries/000.p/42     the log
 //! fork                                       the fork proof, once there is one
 //! binding                                    {"keys":[…],"origin":"…"}
+//! binding.tlog-proof                         the trust entry that binds it
 //! checkpoint                                 the newest head, with its cosignatures
 //! witnessed                                  the head at W, with its cosignatures
 //! ```
@@ -39,6 +40,8 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub const WITNESSED: &str = "witnessed";
 /// The register's name and keys.
 pub const BINDING: &str = "binding";
+/// The record proof of the trust entry that binds the register, where no anchor does; made of a whole replica, not here.
+pub const BINDING_PROOF: &str = "binding.tlog-proof";
 /// The proof that the register forked.
 pub const FORK: &str = "fork";
 /// What the names of bodies begin with.
