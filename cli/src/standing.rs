@@ -11,6 +11,7 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
+use crate::held;
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, Style, words};
 
@@ -175,6 +176,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
+                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
@@ -255,11 +257,7 @@ impl RegisterStanding {
         let age = |choose: fn(&standfast_protocol::freshness::Ages) -> Option<u64>| {
             ages.as_ref().and_then(|ages| ages.age(choose(ages)))
         };
-        let state = match (register.is_forked(), register.frozen()) {
-            (true, _) => "forked",
-            (_, Some(_)) => "frozen",
-            _ => "good",
-        };
+        let (_, state) = held::state(register);
         let witnessed = register.size_witnessed();
         let missing = register.bodies_needed().iter().filter(|digest| !held.bodies().contains(digest)).count();
         Self {
