@@ -22,7 +22,7 @@ use crate::key::{Algorithm, KeyError, VerifierKey, is_own_origin};
 use crate::limits;
 use crate::register::fact::{self, Binding, Fact, Outcome, Scope, Terms};
 pub(crate) use search::RECOGNIZE;
-pub use search::{authorization_by, recognition_by, trust_path, trust_path_as_read};
+pub use search::{authorization_by, path_to, recognition_by, trust_path, trust_path_as_read};
 
 /// An authority whose register the charter names directly.
 #[derive(Debug, Clone, PartialEq, Eq)]

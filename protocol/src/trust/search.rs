@@ -72,6 +72,20 @@ pub fn recognition_by<'a, W: World>(
     search.run(world, |search, register, here| search.recognised(register, here))
 }
 
+/// Searches a path to this very authority over which it may permit `action` on `resource`.
+pub fn path_to<'a, W: World>(
+    world: &'a W,
+    anchors: &'a [Anchor],
+    authority: &'a str,
+    action: &'a str,
+    resource: &'a [&'a str; 1],
+    at: u64,
+) -> Result<TrustPath, NotFound> {
+    let any_scope = action == RECOGNIZE;
+    let search = Search { by: Some(authority), any_scope, ..Search::new(anchors, "", action, resource, at) };
+    search.run(world, |search, _, here| search.reached(here))
+}
+
 /// A partial path: its last authority, and where it came from.
 struct Node<'a> {
     parent: Option<usize>,
@@ -306,6 +320,22 @@ impl<'a, T: AsRef<str>> Search<'a, T> {
             unread: false,
         };
         self.nodes.push(node);
+    }
+
+    /// The path as far as `here`, which is an authority's.
+    fn reached(&self, here: usize) -> Option<TrustPath> {
+        let node = self.nodes.get(here)?;
+        let (steps, scope) = self.walk(here)?;
+        let (valid_from, valid_until, depth) = (node.valid_from, node.valid_until, node.depth);
+        (!node.unread).then_some(TrustPath {
+            steps,
+            register: None,
+            status_required: false,
+            valid_from,
+            valid_until,
+            depth,
+            scope,
+        })
     }
 
     /// Finds the edge by which the authority at `here` recognises the entity that is asked for.

@@ -9,6 +9,10 @@
 //! Whoever reads the boolean reads it as knowledge: it is written only where the answer is known.
 
 use crate::credential::jcs;
+mod proof;
+
+pub use proof::{CheckError, Checked, KIND, check, prove};
+
 use crate::credential::json::{Json, JsonError, Object};
 use crate::limits;
 use crate::time::Time;
