@@ -12,6 +12,7 @@ use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
 use crate::change::batch::Waiting;
+use crate::held;
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, Style, words};
 
@@ -197,6 +198,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
+                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
@@ -277,11 +279,7 @@ impl RegisterStanding {
         let age = |choose: fn(&standfast_protocol::freshness::Ages) -> Option<u64>| {
             ages.as_ref().and_then(|ages| ages.age(choose(ages)))
         };
-        let state = match (register.is_forked(), register.frozen()) {
-            (true, _) => "forked",
-            (_, Some(_)) => "frozen",
-            _ => "good",
-        };
+        let (_, state) = held::state(register);
         let witnessed = register.size_witnessed();
         let missing = register.bodies_needed().iter().filter(|digest| !held.bodies().contains(digest)).count();
         Self {

@@ -24,6 +24,8 @@ pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
 pub const TRUST_DEPTH_MAX: u64 = 8;
 /// Edges that a search for a trust path examines (`specs/trust.md` §3).
 pub const TRUST_EDGES_MAX: usize = 1_024;
+/// Bytes of a TRQP question (`specs/trust.md` §6).
+pub const TRQP_QUESTION_SIZE_MAX: usize = 16 * 1024;
 
 /// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
 pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;

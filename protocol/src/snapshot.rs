@@ -78,7 +78,8 @@ struct Statements {
 
 #[derive(Debug, Default)]
 struct TrustIndex {
-    recognitions: Vec<(String, Fact<Terms>)>,
+    /// Entity, label, fact.
+    recognitions: Vec<(String, String, Fact<Terms>)>,
     authorizations: BTreeMap<String, Vec<(String, String, Fact<Terms>)>>,
 }
 
@@ -371,7 +372,7 @@ impl HeldRegister {
                 continue;
             }
             if action == "recognize" {
-                index.recognitions.push((entity.clone().into_owned(), fact));
+                index.recognitions.push((entity.clone().into_owned(), resource.clone().into_owned(), fact));
             } else {
                 let entries = index.authorizations.entry(entity.clone().into_owned()).or_default();
                 entries.push((action.clone().into_owned(), resource.clone().into_owned(), fact));
@@ -405,7 +406,15 @@ impl TrustRegister for HeldRegister {
 
     fn recognitions(&self) -> impl Iterator<Item = Recognition<'_>> {
         let edges = self.trust().recognitions.iter();
-        edges.map(|(entity, fact)| Recognition { entity: Cow::Borrowed(entity), fact: Cow::Borrowed(fact) })
+        edges.map(|(entity, label, fact)| Recognition {
+            entity: Cow::Borrowed(entity),
+            label: Cow::Borrowed(label),
+            fact: Cow::Borrowed(fact),
+        })
+    }
+
+    fn has_unread(&self) -> bool {
+        self.register.unread().is_some()
     }
 
     fn authorization(&self, entity: &str, action: &str, resource: &str) -> Cow<'_, Fact<Terms>> {

@@ -11,6 +11,7 @@
 mod authority;
 mod fresh;
 mod key;
+mod question;
 mod status;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::verdict::{
 };
 use authority::Grounds;
 use fresh::Freshness;
+pub use question::{Answer, Ruling, answer};
 
 /// Judges one credential by what `snapshot` holds, under `policy`, at the device's time `now`.
 ///
@@ -79,10 +81,10 @@ impl<'a> Case<'a> {
         Self { snapshot, policy, device, bound, used: bound.map_or(device, |bound| bound.max(device)) }
     }
 
-    /// True when what is absent from this register is known to be absent: unforked, unfrozen and fresh.
+    /// True when what is absent from this register is known to be absent: read whole, unforked, unfrozen and fresh.
     fn is_conclusive(&self, register: Bound<'_>) -> bool {
         let state = register.held.register();
-        !state.is_forked() && state.frozen().is_none() && fresh::is_fresh(self, register)
+        !state.is_forked() && state.frozen().is_none() && state.unread().is_none() && fresh::is_fresh(self, register)
     }
 
     fn as_of(&self, register: Bound<'_>) -> Option<u64> {

@@ -21,5 +21,7 @@ mod model {
 }
 mod screens;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;

@@ -230,10 +230,14 @@ impl Duties {
     }
 }
 
-/// A witness makes no statement about a register that is forked, frozen, or holds entries beyond its newest head.
+/// A witness makes no statement about a register that is forked, frozen, has entries that cannot be read, or holds
+/// entries beyond its newest head.
 fn vouches_for(register: &Register) -> bool {
     let newest = register.newest_head().map(|head| head.checkpoint().size);
-    !register.is_forked() && register.frozen().is_none() && newest == Some(register.size_newest())
+    !register.is_forked()
+        && register.frozen().is_none()
+        && register.unread().is_none()
+        && newest == Some(register.size_newest())
 }
 
 fn is_whole(register: &Register, replica: &Replica) -> bool {

@@ -775,7 +775,8 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    (sizes, register.is_forked(), register.frozen().is_some(), stands)
+    let unread = register.unread().map(|unread| unread.head.checkpoint().clone());
+    (sizes, register.is_forked(), register.frozen().is_some(), unread, stands)
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

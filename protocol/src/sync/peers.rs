@@ -324,7 +324,7 @@ impl Machine {
         }
         let held = self.replica().register(&leaf.origin).cloned();
         let size = held.as_ref().map_or(0, |r| r.size_newest());
-        // Of a frozen register, as far as the head that froze it.
+        // Of a register that stopped, as far as the head that stopped it.
         let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =

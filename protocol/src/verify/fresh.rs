@@ -64,13 +64,18 @@ pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>) -> Freshness {
     if grounds.path.is_none() && case.policy.trust {
         return Freshness::nothing(Check::skipped(CheckName::Freshness, "no trust path was used"));
     }
+    judge_all(case, grounds.used(), grounds.not_held())
+}
+
+/// Judges the ages of these registers and of the charter; `missing` is the origin of one that is not held.
+pub(super) fn judge_all(case: &Case<'_>, registers: Vec<Bound<'_>>, missing: Option<String>) -> Freshness {
     let mut found = Found::new(case);
-    if let Some(origin) = grounds.not_held() {
+    if let Some(origin) = missing {
         let need = Need { code: Code::RegisterMissing, register: Some(origin.clone()), have: None, want: None };
         let reason = format!("the register {origin} is on the path and not held under its keys");
         found.problems.push(Problem { code: Code::RegisterMissing, reason, need });
     }
-    for register in grounds.used() {
+    for register in registers {
         found.look_at(register);
     }
     found.look_at_charter();
