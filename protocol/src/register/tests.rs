@@ -1,6 +1,8 @@
 //! Tests that need a publisher, witnesses and a register together.
 #![allow(clippy::unwrap_used)]
 
+mod branches;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
