@@ -13,3 +13,4 @@ pub mod state;
 
 #[cfg(test)]
 mod tests;
+pub mod webvh;

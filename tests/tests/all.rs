@@ -23,3 +23,4 @@ mod screens;
 mod spec_vectors;
 mod verify;
 mod w3c;
+mod webvh;

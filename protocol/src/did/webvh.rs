@@ -23,7 +23,7 @@ pub mod witness;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::{is_did, shortened};
+use super::{DidDocument, DidError, is_did, shortened};
 use crate::credential::json::{Json, JsonError, Object};
 use crate::limits::{
     WEBVH_AHEAD_MAX_S, WEBVH_ENTRIES_MAX, WEBVH_ENTRY_SIZE_MAX, WEBVH_KEYS_MAX, WEBVH_LOG_SIZE_MAX, WEBVH_PROOFS_MAX,
@@ -423,6 +423,16 @@ impl Log {
         dids
     }
 
+    /// Returns the newest document as keys are read from it: see [`controlled`].
+    pub fn controlled_state(&self) -> Json {
+        controlled(self.state.clone(), self.newest().did())
+    }
+
+    /// Returns the newest document with its keys.
+    pub fn document(&self) -> Result<DidDocument, DidError> {
+        DidDocument::from_json(&self.controlled_state())
+    }
+
     /// Returns what a method of this DID is called in the newest document: after a move, `old#key` is `new#key` where the
     /// newest document still says that it is also known as `old`.
     pub fn current_method(&self, method: &str) -> Option<String> {
@@ -435,6 +445,33 @@ impl Log {
         let is_alias = aliases.iter().any(|alias| alias.as_str() == Some(did));
         (self.names(did) && is_alias).then(|| format!("{newest}#{fragment}"))
     }
+}
+
+/// Returns a document in which each method that names no controller is controlled by the DID itself, as the writers of such
+/// documents mean it: the log signs them. (DID 1.1 wants a controller; the Swiss registry and didwebvh-ts leave it out.)
+pub fn controlled(state: Json, did: &str) -> Json {
+    let Json::Object(mut document) = state else { return state };
+    const LISTS: [&str; 6] = [
+        "verificationMethod",
+        "assertionMethod",
+        "authentication",
+        "capabilityDelegation",
+        "capabilityInvocation",
+        "keyAgreement",
+    ];
+    let complete = |item: Json| match item {
+        Json::Object(mut method) if method.get("controller").is_none() => {
+            method.insert("controller", Json::from(did));
+            Json::Object(method)
+        }
+        other => other,
+    };
+    for name in LISTS {
+        if let Some(Json::Array(items)) = document.remove(name) {
+            document.insert(name, Json::Array(items.into_iter().map(complete).collect()));
+        }
+    }
+    Json::Object(document)
 }
 
 /// Says that there are more of something than allowed.

@@ -60,7 +60,7 @@ fn standing(age: Option<u64>, limit: u64, tolerated: Option<u64>) -> Standing {
 }
 
 /// Judges the ages of all that the verdict rests on.
-pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>) -> Freshness {
+pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str) -> Freshness {
     if grounds.path.is_none() && case.policy.trust {
         return Freshness::nothing(Check::skipped(CheckName::Freshness, "no trust path was used"));
     }
@@ -73,8 +73,26 @@ pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>) -> Freshness {
     for register in grounds.used() {
         found.look_at(register);
     }
+    if is_silent(case, grounds, issuer) {
+        found.warn(Warning::IssuerSilent);
+    }
     found.look_at_charter();
     found.conclude()
+}
+
+/// True when the owner of the issuer's register, or of one that is bound to the issuer itself, has not confirmed it within
+/// the policy's first limit: somebody else may still keep the issuer's documents fresh.
+fn is_silent(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str) -> bool {
+    let own = case.snapshot.replica().bound().values().filter(|bound| bound.entity == issuer);
+    let own = own.filter_map(|bound| {
+        let held = case.snapshot.held(&bound.binding.origin)?;
+        Some(Bound { held, keys: &bound.binding.keys })
+    });
+    let mut registers = grounds.home().ok().into_iter().chain(own);
+    registers.any(|register| {
+        let ages = case.snapshot.ages_under(register.held, register.keys, case.device);
+        ages.age(ages.published).is_some_and(|age| age > case.policy.limits.published_s)
+    })
 }
 
 struct Found<'a> {
