@@ -15,3 +15,4 @@ pub mod unread;
 
 #[cfg(test)]
 mod tests;
+pub mod webvh;

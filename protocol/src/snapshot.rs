@@ -3,6 +3,8 @@
 //! The same type stands behind a running node, an opened bundle and a test. Facts are read when they are first asked
 //! for, and stay as they are: a snapshot never changes, a newer one takes its place. Verdicts are never kept.
 
+pub mod webvh;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -38,6 +40,8 @@ pub struct Snapshot {
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
     /// The policy of the last verdict with its digest: most verifiers have one.
     policy: Mutex<Option<(Policy, Digest)>>,
+    /// did:webvh DIDs whose copies were compared.
+    webvh: Mutex<BTreeMap<String, Arc<webvh::WebvhStanding>>>,
 }
 
 /// One register of a snapshot.
@@ -101,6 +105,7 @@ impl Snapshot {
             contexts: Mutex::default(),
             proofs: Mutex::default(),
             policy: Mutex::default(),
+            webvh: Mutex::default(),
         })
     }
 

@@ -13,6 +13,7 @@ mod fresh;
 mod key;
 mod question;
 mod status;
+mod webvh;
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ pub fn verify(bytes: &[u8], snapshot: &Snapshot, policy: &Policy, now: Time) -> 
     let validity = validity(&case, &credential);
     let status = status::judge(&case, &credential, &grounds);
     let holder = holder(policy);
-    let mut fresh = fresh::judge(&case, &grounds);
+    let mut fresh = fresh::judge(&case, &grounds, credential.issuer());
     // Nothing is accepted without ages: take them away where what acceptance rests on is not there.
     let is_grounded = proven.is_some() && (grounds.path.is_some() || !policy.trust);
 
