@@ -10,6 +10,7 @@ pub mod fork;
 pub mod query;
 pub mod record;
 pub mod state;
+mod witnessing;
 
 #[cfg(test)]
 mod tests;
