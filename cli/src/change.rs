@@ -295,7 +295,7 @@ impl<'a> Publisher<'a> {
         prepared: &Prepared,
         changes: &[RecordChange],
     ) -> CliResult<Signed> {
-        let unlocked = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        let signer = self.context.unlock(&self.own.name, KeyUse::Register)?;
         outbox.keep(prepared.checkpoint(), changes)?;
         let register = replica.register(&self.origin);
         let size = register.map_or(0, |register| register.size_newest());
@@ -304,7 +304,7 @@ impl<'a> Publisher<'a> {
         let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let ground = LedgerGround { edge: &edge, proof: &proof };
-        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &unlocked.secret);
+        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &signer);
         let signed = signed.map_err(|e: LedgerError| ledger_error(&e))?;
         self.fence().marker.raise(ledger).map_err(|e| ledger_error(&e))?;
         Ok(signed)
@@ -601,11 +601,18 @@ fn read_draft(path: &Path) -> CliResult<Draft> {
     })
 }
 
-/// Hands a charter over: the next version, to the running node or the store.
-pub fn submit_charter(context: &Context, note: Vec<u8>) -> CliResult<Option<u64>> {
+/// Hands a charter over to the running node or the store. Returns how many peers the node has, and what is held then.
+pub fn submit_charter(context: &Context, note: Vec<u8>) -> CliResult<(Option<u64>, Replica)> {
     let mut desk = Desk::open(context)?;
     desk.submit(Submission { charters: vec![Bytes::from(note)], ..Submission::default() })?;
-    desk.peers()
+    Ok((desk.peers()?, desk.replica(context)?))
+}
+
+/// Hands over the charter that the operator chooses.
+pub fn choose_charter(context: &Context, note: Vec<u8>) -> CliResult<(Option<u64>, Replica)> {
+    let mut desk = Desk::open(context)?;
+    desk.choose(Bytes::from(note))?;
+    Ok((desk.peers()?, desk.replica(context)?))
 }
 
 /// Parts changes so that each part fits an entry.

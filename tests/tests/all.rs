@@ -23,5 +23,8 @@ mod nobody_signs_twice;
 mod publishing;
 mod screens;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;
+mod webvh;

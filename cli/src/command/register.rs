@@ -1,5 +1,7 @@
 //! `register`: an agency's records and the log of their changes.
 
+mod export;
+mod verify;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use standfast_protocol::did;
 use standfast_protocol::key::{Algorithm, VerifierKey, origin_of};
 use standfast_protocol::register::fact::Binding;
 
-use super::{Context, key_error};
+use super::{Context, key_error, signing_error};
 use crate::args::agency::Register;
 use crate::args::change::ChangeOptions;
 use crate::change;
@@ -50,6 +52,8 @@ pub fn run(context: &Context, command: Register) -> CliResult {
                 _ => change::publish_draft(context, &draft, &options),
             }
         }
+        Register::Export { register, dir } => export::export(context, &register, &dir),
+        Register::Verify { subject, charter } => verify::verify(context, &subject, charter.as_deref()),
     }
 }
 
@@ -190,6 +194,7 @@ pub fn ledger_error(error: &LedgerError) -> CliError {
         | LedgerError::OtherRegister { .. }
         | LedgerError::Entries { .. }
         | LedgerError::Size => of("ledger-refuses", Exit::Refused),
+        LedgerError::Signing(error) => signing_error(error),
         LedgerError::Exists(_) => of("ledger-exists", Exit::Usage),
         LedgerError::File { path, source } => CliError::file(path, source),
     }

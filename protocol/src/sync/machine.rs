@@ -11,6 +11,7 @@
 //! is parked under the ticket of its `Persist`, and only `Persisted(ticket)` puts it in place. Changes to one register
 //! wait for each other; registers do not. That is invariant 5, in one place.
 
+mod charters;
 mod restore;
 mod submission;
 
@@ -82,11 +83,34 @@ impl Change {
 
 /// What is done when a ticket is persisted.
 enum Parked {
-    Register { register: Box<Register>, bodies: Vec<Arc<Record>>, timestamps: Vec<Timestamp>, source: Source },
-    Bodies { bodies: Vec<Arc<Record>>, source: Source },
-    Promise { cosignature: Cosignature },
-    Publish { message: StatementMessage, timestamp: Option<Timestamp>, view: Option<super::duties::OwnView> },
-    Charter { charter: Arc<SignedCharter>, source: Source },
+    Register {
+        register: Box<Register>,
+        bodies: Vec<Arc<Record>>,
+        timestamps: Vec<Timestamp>,
+        source: Source,
+    },
+    Bodies {
+        bodies: Vec<Arc<Record>>,
+        source: Source,
+    },
+    Promise {
+        cosignature: Cosignature,
+    },
+    Publish {
+        message: StatementMessage,
+        timestamp: Option<Timestamp>,
+        view: Option<super::duties::OwnView>,
+    },
+    Charter {
+        note: Bytes,
+        source: Source,
+    },
+    Choice {
+        chosen: Arc<SignedCharter>,
+        source: Source,
+    },
+    /// What shows that a change of witnesses is done.
+    ChangeSeen,
 }
 
 /// The replication machine of one node.
@@ -256,7 +280,7 @@ impl Machine {
         Job::View {
             message,
             network: self.replica.charter().network_id(),
-            witnesses: Box::new(self.replica.witnesses().clone()),
+            witnesses: Box::new(self.replica.charter().all_witnesses()),
             held: self.replica.views().values().flat_map(|slots| slots.iter().cloned()).collect(),
         }
     }
@@ -302,9 +326,11 @@ impl Machine {
     }
 
     fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
+        let changing = self.replica.witnessing().is_changing();
         let newer = self.replica.offer_view(view.clone(), self.now());
         if newer {
             self.outputs.push(Output::Changed);
+            self.observe_change(changing);
         }
         if newer && let Some(peer) = source.peer() {
             let witness = &view.view().witness;
@@ -536,18 +562,9 @@ impl Machine {
                 self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
                 self.outputs.push(Output::Changed);
             }
-            Parked::Charter { charter, source } => {
-                let version = charter.charter().version();
-                // Several peers may have sent it, each before the first was durable.
-                let follows = self.replica.charter().version().checked_add(1) == Some(version);
-                if follows {
-                    self.replica.push_charter(charter);
-                    self.outputs.push(Output::Notice(Notice::Charter { version }));
-                    self.outputs.push(Output::Changed);
-                    self.peers.ask_everybody();
-                }
-                self.part_done(&source, Ok(follows));
-            }
+            Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
+            Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
+            Parked::ChangeSeen => {}
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
             for change in queue {
@@ -561,9 +578,14 @@ impl Machine {
         let queue = origin.as_ref().and_then(|o| self.busy.remove(o));
         self.outputs.push(Output::Notice(Notice::NotDurable { reason: reason.to_owned() }));
         match parked {
-            Parked::Register { source, .. } | Parked::Bodies { source, .. } | Parked::Charter { source, .. } => {
+            Parked::Register { source, .. }
+            | Parked::Bodies { source, .. }
+            | Parked::Charter { source, .. }
+            | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
+            // Another start sees the change again when the witnesses speak.
+            Parked::ChangeSeen => {}
             // Neither was given away: it is tried again at the next tick, a view when the next one is due.
             Parked::Promise { cosignature } => self.duties.promise_came_to_nothing(cosignature.checkpoint()),
             Parked::Publish { timestamp, .. } => {
@@ -775,7 +797,8 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    (sizes, register.is_forked(), register.frozen().is_some(), stands)
+    let unread = register.unread().map(|unread| unread.head.checkpoint().clone());
+    (sizes, register.is_forked(), register.frozen().is_some(), unread, stands)
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

@@ -227,7 +227,11 @@ impl Peers {
         match request {
             Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
             Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
-            Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => {}
+            Request::Frontier { .. }
+            | Request::View { .. }
+            | Request::Fork { .. }
+            | Request::Charter { .. }
+            | Request::CharterFork { .. } => {}
         }
     }
 }
@@ -257,8 +261,9 @@ impl Machine {
     /// Takes a response of a peer.
     pub(super) fn answered(&mut self, peer: &Peer, request: Request, response: Response, size: usize) {
         match (request, response) {
-            (Request::Frontier { prefix, .. }, Response::Frontier { charter, views, node, .. }) => {
-                self.compared(peer, &prefix, charter, &views, node);
+            (Request::Frontier { prefix, .. }, Response::Frontier { charter, charter_digest, forks, views, node }) => {
+                self.compare_charters(peer, charter, charter_digest, &forks);
+                self.compared(peer, &prefix, &views, node);
                 self.peers.frontier_done(peer, true);
             }
             (Request::Entries { origin, first }, Response::Entries { newest, witnessed, timestamp }) => {
@@ -280,21 +285,16 @@ impl Machine {
                     self.check_head(head, peer);
                 }
             }
-            (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
+            (Request::Charter { version }, Response::Charter(note)) => self.charter_came(&note, version, peer),
+            (Request::CharterFork { .. }, Response::CharterFork(notes)) => self.charter_fork_came(&notes, peer),
             (request, _) => self.peers.failed(peer, &request),
         }
     }
 
-    fn compared(&mut self, peer: &Peer, prefix: &Prefix, charter: u64, views: &[(String, u64)], node: FrontierNode) {
-        let ours = self.replica().charter().version();
-        if charter > ours {
-            self.peers.want(peer, Request::Charter { version: ours.saturating_add(1) });
-        }
+    fn compared(&mut self, peer: &Peer, prefix: &Prefix, views: &[(String, u64)], node: FrontierNode) {
         for (witness, time) in views {
             let held = self.replica().views().get(witness.as_str()).and_then(|s| s.kept.as_ref());
-            if held.is_none_or(|held| held.view().time < *time)
-                && self.replica().witnesses().kinds().contains_key(witness)
-            {
+            if held.is_none_or(|held| held.view().time < *time) && self.replica().names_witness(witness) {
                 self.peers.want(peer, Request::View { witness: witness.clone() });
             }
         }
@@ -324,7 +324,7 @@ impl Machine {
         }
         let held = self.replica().register(&leaf.origin).cloned();
         let size = held.as_ref().map_or(0, |r| r.size_newest());
-        // Of a frozen register, as far as the head that froze it.
+        // Of a register that stopped, as far as the head that stopped it.
         let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =
