@@ -35,6 +35,7 @@ use crate::register::record::{KeyFormError, RecordKey};
 use crate::register::state::{Register, Stand};
 use crate::replica::{Bound, Replica};
 use crate::trie;
+use crate::trust::Step;
 
 /// The version of the extra data.
 const VERSION: u64 = 1;
@@ -165,6 +166,7 @@ pub struct ProvenRecord {
     body: Option<Bytes>,
     valid_from: u64,
     valid_until: u64,
+    reach: Reach,
 }
 
 /// One register on the way, from the anchor's to the one of the record.
@@ -210,6 +212,16 @@ impl ProvenRecord {
         self.steps.iter().map(|step| step.witnessed_at).min().flatten()
     }
 
+    /// True when whose register it is was recognised as an authority for this action on this resource.
+    pub fn permits(&self, action: &str, resource: &str) -> bool {
+        self.reach.is_authority && self.reach.covers(action, resource)
+    }
+
+    /// Returns how many recognitions may follow below whose register it is, and the scopes on the way there.
+    pub(crate) fn reach(&self) -> (u64, &[Scope]) {
+        (self.reach.depth, &self.reach.scopes)
+    }
+
     /// Returns the window in which all trust entries on the way hold: from, until.
     pub fn window(&self) -> (u64, u64) {
         (self.valid_from, self.valid_until)
@@ -222,6 +234,39 @@ impl RecordProof {
         let (chain, keys) = Chains::search(replica, now).to(origin)?;
         let register = replica.register(origin).ok_or_else(|| ProveError::NoChain(origin.to_owned()))?;
         let proof = Self { edges: chain, record: Shown::of(replica, register, &keys, key, now)? };
+        match proof.to_text().len() {
+            size if size > limits::TLOG_PROOF_SIZE_MAX => Err(ProveError::Size(size)),
+            _ => Ok(proof),
+        }
+    }
+
+    /// Proves a record, or its absence, in the register to which a trust path leads at the time `at`.
+    pub fn on_path(
+        replica: &Replica,
+        path: &[Step],
+        key: &RecordKey,
+        scope: Option<(&str, &str)>,
+        at: u64,
+        now: u64,
+    ) -> Result<Self, ProveError> {
+        let no_chain = || ProveError::NoChain(path.last().map_or_else(String::new, |s| s.register.origin.clone()));
+        let (anchor, further) = path.split_first().ok_or_else(no_chain)?;
+        let mut reach = Reach::of_anchor(&anchor.authority, &anchor.register).ok_or_else(no_chain)?;
+        let mut edges = Vec::with_capacity(further.len());
+        for step in further {
+            let register = replica.register(&reach.binding.origin).ok_or_else(no_chain)?;
+            let leads = |key: RecordKey| {
+                let digest = register.state_witnessed().get(key.as_str().as_bytes())?;
+                let next = reach.follow(&key, replica.bodies().get(&digest)?, at).ok()?;
+                let here = next.is_authority && next.entity == step.authority && next.binding == step.register;
+                (here && scope.is_none_or(|(action, resource)| next.covers(action, resource))).then_some((key, next))
+            };
+            let (key, next) = register.keys_witnessed("trust/").into_iter().find_map(leads).ok_or_else(no_chain)?;
+            edges.push(Shown::of(replica, register, &reach.keys, &key, now)?);
+            reach = next;
+        }
+        let register = replica.register(&reach.binding.origin).ok_or_else(no_chain)?;
+        let proof = Self { edges, record: Shown::of(replica, register, &reach.keys, key, now)? };
         match proof.to_text().len() {
             size if size > limits::TLOG_PROOF_SIZE_MAX => Err(ProveError::Size(size)),
             _ => Ok(proof),
@@ -288,6 +333,11 @@ impl RecordProof {
     /// Verifies the proof at the time `now`, with nothing but the charter. That the charter is the right one, and has not
     /// expired, is for the caller.
     pub fn verify(&self, charter: &Charter, now: u64) -> Result<ProvenRecord, RecordProofError> {
+        self.verify_for(charter, now, now)
+    }
+
+    /// Verifies the proof at the time `now`, and that its trust entries hold at the time `at`.
+    pub fn verify_for(&self, charter: &Charter, at: u64, now: u64) -> Result<ProvenRecord, RecordProofError> {
         let first = self.edges.first().unwrap_or(&self.record);
         let origin = first.log.checkpoint.text().split('\n').next().unwrap_or_default();
         let anchor = charter.anchors().iter().find(|anchor| anchor.register.origin == origin);
@@ -297,7 +347,7 @@ impl RecordProof {
         for edge in &self.edges {
             steps.push(edge.verify(charter, &reach, now)?);
             let next = edge.body.as_ref().ok_or(EdgeError::NotATrustEntry);
-            let next = next.and_then(|body| reach.follow(&edge.key, &Record::new(body.clone()), now));
+            let next = next.and_then(|body| reach.follow(&edge.key, &Record::new(body.clone()), at));
             reach = next.map_err(|reason| RecordProofError::Edge { key: edge.key.clone(), reason })?;
         }
         steps.push(self.record.verify(charter, &reach, now)?);
@@ -308,6 +358,7 @@ impl RecordProof {
             body: self.record.body.clone(),
             valid_from,
             valid_until,
+            reach,
         })
     }
 }
@@ -457,7 +508,7 @@ fn signed(replica: &Replica, stand: &Stand, keys: &[VerifierKey], now: u64) -> O
 }
 
 /// How far the trust entries up to here reach.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Reach {
     entity: String,
     binding: Binding,
@@ -484,6 +535,11 @@ impl Reach {
         })
     }
 
+    /// True when every recognition on the way covers this action on this resource.
+    fn covers(&self, action: &str, resource: &str) -> bool {
+        self.scopes.iter().all(|scope| scope.permits(action, resource))
+    }
+
     /// Goes over a trust entry to the register that it binds (`specs/trust.md` §3).
     fn follow(&self, key: &RecordKey, record: &Record, now: u64) -> Result<Self, EdgeError> {
         let entry = record.trust_entry().map_err(|_| EdgeError::NotATrustEntry)?;
@@ -498,9 +554,7 @@ impl Reach {
             return Err(EdgeError::OutsideWindow);
         }
         let recognizes = action == "recognize";
-        let covers = |allowed: &[String], wanted: &str| allowed.iter().any(|a| a == "*" || a == wanted);
-        let in_scope = |scope: &Scope| covers(&scope.actions, action) && covers(&scope.resources, resource);
-        if !recognizes && !self.scopes.iter().all(in_scope) {
+        if !recognizes && !self.covers(action, resource) {
             return Err(EdgeError::OutOfScope);
         }
         if recognizes && self.depth == 0 {

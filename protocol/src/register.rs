@@ -11,6 +11,8 @@ pub mod mirror;
 pub mod query;
 pub mod record;
 pub mod state;
+pub mod unread;
 
 #[cfg(test)]
 mod tests;
+pub mod webvh;

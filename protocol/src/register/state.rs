@@ -21,6 +21,7 @@ pub use super::branch::Stand;
 use super::entry::{Entry, EntryError};
 use super::fork::{ForkError, ForkProof};
 use super::record::RecordKey;
+use super::unread::Unread;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::SignedHead;
@@ -85,6 +86,7 @@ pub struct Register {
     pub(super) other: Option<Branch>,
     pub(super) fork: Option<Arc<ForkProof>>,
     pub(super) frozen: Option<Arc<Frozen>>,
+    pub(super) unread: Option<Arc<Unread>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
     recognitions: Arc<BTreeSet<RecordKey>>,
@@ -101,6 +103,7 @@ impl Register {
             other: None,
             fork: None,
             frozen: None,
+            unread: None,
             w: 0,
             recognitions: Arc::default(),
         }
@@ -415,6 +418,7 @@ impl Register {
         }
         self.other = self.main.split(point);
         self.main.join(other);
+        self.turn_unread();
     }
 
     fn move_w(&mut self, w: u64) {
