@@ -8,6 +8,7 @@
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
 //! POST /v1/verify?policy=NAME                  a credential
 //! POST /authorization                          POST /recognition                    ToIP TRQP v2
+//! GET  /v1/registers/{origin}/{file}           checkpoint, tiles, bodies (C2SP tlog-tiles)
 //! ```
 //!
 //! A web page that is open in a browser on this machine must not reach it: requests name this machine as their host
@@ -38,6 +39,7 @@ pub mod envelope;
 mod records;
 mod status;
 mod submit;
+mod tiles;
 mod trqp;
 mod verify;
 
@@ -133,6 +135,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/peers", get(status::peers))
         .route("/v1/snapshot", get(records::snapshot))
         .route("/v1/records/{register}/{*record}", get(records::record))
+        .route("/v1/registers/{*path}", get(tiles::file))
         .route("/1.0/identifiers/{did}", get(did::resolve))
         .route("/v1/verify", post(verify::verify))
         .route(TRQP[0], post(trqp::authorization))
@@ -173,7 +176,8 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    // What is held changes; only a handler that knows better says so.
+    headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
     response.into_response()
 }
 

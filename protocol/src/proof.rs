@@ -637,4 +637,4 @@ impl<'a> Chains<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! `register`: an agency's records and the log of their changes.
 
+mod export;
+mod verify;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ pub fn run(context: &Context, command: Register) -> CliResult {
             let options = ChangeOptions { wait, ..ChangeOptions::default() };
             change::publish_draft(context, &draft, &options)
         }
+        Register::Export { register, dir } => export::export(context, &register, &dir),
+        Register::Verify { subject, charter } => verify::verify(context, &subject, charter.as_deref()),
     }
 }
 

@@ -283,7 +283,7 @@ mod tests {
         let tiles: Vec<Tile> = Tile::of_size(70_000).collect();
         let at = |level| tiles.iter().filter(move |t| t.kind == Kind::Hashes(level));
         assert_eq!((at(0).filter(|t| t.is_full()).count(), at(0).count()), (273, 274));
-        assert_eq!(at(0).last().unwrap().width, 112);
+        assert_eq!(at(0).next_back().unwrap().width, 112);
         assert_eq!(at(1).map(|t| t.width).collect::<Vec<_>>(), [256, 17]);
         assert_eq!(at(2).map(|t| t.width).collect::<Vec<_>>(), [1]);
         assert_eq!(at(3).count(), 0);

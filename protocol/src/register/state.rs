@@ -26,7 +26,7 @@ use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
-use crate::log::merkle::Edge;
+use crate::log::merkle::{Edge, Tree};
 use crate::log::policy::Quorum;
 use crate::trie::Trie;
 
@@ -222,6 +222,11 @@ impl Register {
     /// Returns the root at a size; `None` beyond N and below the base.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.main.tree().root_at(size)
+    }
+
+    /// Returns the hashes of the main branch.
+    pub fn tree(&self) -> &Tree {
+        self.main.tree()
     }
 
     /// Returns an entry by its number.
