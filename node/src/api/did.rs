@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use standfast_protocol::did::{DidDocument, Relationship, is_did, resolve_from_itself};
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::replica::Replica;
+use standfast_protocol::snapshot::Snapshot;
+use standfast_protocol::time::Time;
 
 use super::App;
+use crate::replay::now_ms;
 
 const RESOLUTION: &str = "application/did-resolution";
 const DOCUMENT: &str = "application/did";
@@ -38,7 +41,8 @@ pub(super) async fn resolve(State(shared): App, Path(did): Path<String>, headers
             Resolved::Error(StatusCode::NOT_ACCEPTABLE, "REPRESENTATION_NOT_SUPPORTED", detail),
         );
     };
-    respond(form, resolve_in(shared.handle.snapshot().replica(), &did))
+    let snapshot = shared.handle.snapshot();
+    respond(form, with_age(resolve_in(snapshot.replica(), &did), &snapshot, now_ms() / 1000))
 }
 
 /// The first form that the client can read: all that is known of the resolution, unless only documents are asked for.
@@ -75,6 +79,20 @@ fn resolve_in(replica: &Replica, did: &str) -> Resolved {
         let detail = "no document of this DID is held in a register that is bound to it".to_owned();
         Resolved::Error(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
     })
+}
+
+/// Says how old the register is from which a document was read: when a quorum last stood there, and its owner spoke.
+fn with_age(mut resolved: Resolved, snapshot: &Snapshot, now: u64) -> Resolved {
+    if let Resolved::Document(_, metadata) | Resolved::Deactivated(metadata) = &mut resolved
+        && let Some(ages) = metadata["register"].as_str().and_then(|origin| snapshot.ages(origin, now))
+    {
+        let at = |time: Option<u64>| time.map(|time| Time::from_secs_saturating(time).to_string());
+        metadata["witnessed_at"] = json!(at(ages.witnessed));
+        metadata["witnessed_age_s"] = json!(ages.age(ages.witnessed));
+        metadata["published_at"] = json!(at(ages.published));
+        metadata["published_age_s"] = json!(ages.age(ages.published));
+    }
+    resolved
 }
 
 fn held(replica: &Replica, did: &str) -> Option<Resolved> {
