@@ -315,7 +315,7 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 6] = [
+pub const WARNINGS: [Warning; 7] = [
     Warning::RegisterForked,
     Warning::CharterForked,
     Warning::StaleTolerated,
