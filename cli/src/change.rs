@@ -277,7 +277,7 @@ impl<'a> Publisher<'a> {
 
     fn fence(&self) -> Fence<'_> {
         let overrides = overrides::path_beside(&self.context.keystore().ledger_path(&self.own.name));
-        let marker = fence::marker(self.context, &self.key);
+        let marker = fence::marker(self.context, self.key.key());
         Fence { context: self.context, origin: &self.origin, marker, overrides }
     }
 

@@ -16,7 +16,7 @@ use standfast_node::ledger::Ledger;
 use standfast_node::ledger::marker::Marker;
 use standfast_node::ledger::overrides::{self, Override, REASON_SIZE_MAX};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::VerifierKey;
+use standfast_protocol::key::PublicKey;
 use standfast_protocol::replica::Replica;
 use standfast_protocol::time::Time;
 
@@ -46,7 +46,7 @@ pub(super) struct Fence<'a> {
 }
 
 /// Names the marker of a register key.
-pub fn marker(context: &Context, key: &VerifierKey) -> Marker {
+pub fn marker(context: &Context, key: &PublicKey) -> Marker {
     Marker::of(&context.config.publisher.marks, key)
 }
 
