@@ -11,7 +11,9 @@
 mod broad;
 mod desk;
 mod draft;
+pub mod rotation;
 mod screen;
+mod signers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use standfast_node::keystore::{KeyUse, PublicPart};
-use standfast_node::ledger::{Ground as LedgerGround, Ledger, LedgerError, Signed};
+use standfast_node::ledger::{Ground as LedgerGround, Signed};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::limits;
@@ -33,8 +35,9 @@ use standfast_protocol::trie::Trie;
 pub use self::desk::{Desk, Witnessed, node_error};
 pub use self::draft::Draft;
 use self::draft::Outbox;
+use self::signers::Signers;
 use crate::args::change::{Change, ChangeOptions};
-use crate::command::register::{ledger_error, own_register};
+use crate::command::register::own_registers;
 use crate::command::{Context, key_error};
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
@@ -171,22 +174,24 @@ pub struct Published {
 /// A register whose key is here, and the node that takes its changes.
 pub struct Publisher<'a> {
     context: &'a Context,
+    /// The first key of the register that is here: it names the outbox.
     own: PublicPart,
+    /// All of them: while one takes over from another there are two.
+    keys: Vec<PublicPart>,
     origin: String,
-    key: VerifierKey,
     desk: Desk,
 }
 
 impl<'a> Publisher<'a> {
     /// Finds the register and the node.
     pub fn open(context: &'a Context, register: Option<&str>) -> CliResult<Self> {
-        let own = own_register(context, register)?;
-        let keys = own.verifier_keys().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
-        let (Some(origin), Some(key)) = (own.origin.clone(), keys.into_iter().next()) else {
+        let keys = own_registers(context, register)?;
+        let own = keys.first().cloned().ok_or_else(|| CliError::usage("no key here signs a register"))?;
+        let Some(origin) = own.origin.clone() else {
             return Err(key_error(&standfast_node::keystore::KeystoreError::Unbound(own.name)));
         };
         let desk = Desk::open(context)?;
-        Ok(Self { context, own, origin, key, desk })
+        Ok(Self { context, own, keys, origin, desk })
     }
 
     /// Returns the node.
@@ -199,7 +204,7 @@ impl<'a> Publisher<'a> {
         let replica = self.desk.replica(self.context)?;
         let name = held::name(&replica, &self.origin);
         match replica.bound().get(&self.origin) {
-            Some(bound) if bound.keys.contains(&self.key) => Ok(replica),
+            Some(_) if self.keys.iter().any(|own| is_named(own, &self.bound(&replica))) => Ok(replica),
             Some(_) => Err(CliError::new(
                 "key-unbound",
                 Exit::Refused,
@@ -214,20 +219,26 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    fn ledger(&self) -> CliResult<Ledger> {
-        let path = self.context.keystore().ledger_path(&self.own.name);
-        Ledger::open(&path, &self.key).map_err(|e| ledger_error(&e))
+    /// Returns the keys that anybody may be bound to: all that any version of any binding names.
+    fn bound(&self, replica: &Replica) -> Vec<VerifierKey> {
+        replica.bindings(&self.origin).into_iter().flat_map(|(_, bound)| bound.keys).collect()
+    }
+
+    fn signers(&self) -> CliResult<Signers<'a>> {
+        Signers::open(self.context, &self.keys)
     }
 
     /// Hands over again what was signed beyond the newest head of the node; returns all that is held then.
-    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
+    fn resend(&mut self, signers: &mut Signers<'_>, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
         let replica = self.replica()?;
+        let bound = self.bound(&replica);
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
-        let mut signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
+        let mut signed = signers.signed_above(size)?;
         signed.retain(|signed| signed.checkpoint.size > 0);
         for signed in &signed {
             let bodies = outbox.bodies(&signed.checkpoint)?;
-            self.hand_over(signed, bodies)?;
+            let complete = signers.complete(&bound, signed.clone())?;
+            self.hand_over(&complete, bodies)?;
         }
         outbox.sweep()?;
         let sizes: Vec<u64> = signed.iter().map(|signed| signed.checkpoint.size).collect();
@@ -245,23 +256,23 @@ impl<'a> Publisher<'a> {
     /// Signs what was prepared; once this returns, bodies and signature are durable here.
     fn sign(
         &self,
-        ledger: &mut Ledger,
+        signers: &mut Signers<'_>,
         outbox: &Outbox,
         replica: &Replica,
         prepared: &Prepared,
         changes: &[RecordChange],
     ) -> CliResult<Signed> {
-        let signer = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        let bound = self.bound(replica);
+        signers.unlock(&bound)?;
         outbox.keep(prepared.checkpoint(), changes)?;
         let register = replica.register(&self.origin);
         let size = register.map_or(0, |register| register.size_newest());
         let edge = register.and_then(|register| register.edge(size)).unwrap_or_default();
-        let newest = ledger.newest().map_or(0, |(size, _)| size);
+        let newest = signers.newest().map_or(0, |(size, _)| size);
         let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let ground = LedgerGround { edge: &edge, proof: &proof };
-        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &signer);
-        signed.map_err(|e: LedgerError| ledger_error(&e))
+        signers.sign(&bound, prepared.checkpoint(), &entries, &ground)
     }
 
     /// Prepares entries on the newest head.
@@ -284,9 +295,9 @@ impl<'a> Publisher<'a> {
         gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
         confirm_broad: Option<u64>,
     ) -> CliResult<Published> {
-        let mut ledger = self.ledger()?;
+        let mut signers = self.signers()?;
         let outbox = Outbox::open(self.context, &self.own.name)?;
-        let (replica, resent) = self.resend(&ledger, &outbox)?;
+        let (replica, resent) = self.resend(&mut signers, &outbox)?;
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(gather(&view)?);
         broad::check(&view, &changes, confirm_broad)?;
@@ -295,7 +306,7 @@ impl<'a> Publisher<'a> {
             return Ok(published);
         }
         let prepared = self.prepare(&replica, &changes)?;
-        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        let signed = self.sign(&mut signers, &outbox, &replica, &prepared, &changes)?;
         published.handed_over = Instant::now();
         self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
         published.taken_after = published.handed_over.elapsed();
@@ -436,11 +447,11 @@ impl Publisher<'_> {
 
     /// Signs a draft and keeps the signature in its file; sends nothing.
     fn sign_draft(&mut self, path: &Path, mut draft: Draft) -> CliResult {
-        let mut ledger = self.ledger()?;
+        let mut signers = self.signers()?;
         let outbox = Outbox::open(self.context, &self.own.name)?;
         let replica = self.replica()?;
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
-        if let Some((newest, _)) = ledger.newest().filter(|(newest, _)| *newest > size) {
+        if let Some((newest, _)) = signers.newest().filter(|(newest, _)| *newest > size) {
             return Err(CliError::new(
                 "ledger-refuses",
                 Exit::Refused,
@@ -451,7 +462,7 @@ impl Publisher<'_> {
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(draft.changes()?);
         let prepared = self.prepare(&replica, &changes)?;
-        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        let signed = self.sign(&mut signers, &outbox, &replica, &prepared, &changes)?;
         draft.set_signed(&signed);
         draft.write(path)?;
         screen::signed(self.context, path, &held::name(&replica, &self.origin), &signed)?;
@@ -546,9 +557,17 @@ fn change_size(key: &RecordKey) -> usize {
 }
 
 fn stopped(name: &str, error: &DraftError) -> CliError {
+    stopped_words(name).because(error)
+}
+
+fn stopped_words(name: &str) -> CliError {
     CliError::new("register-stopped", Exit::Tampered, format!("{name} takes no more entries"))
-        .because(error)
         .hint("see why: standfast register show · then the authority above binds a new register")
+}
+
+/// True when one of the register's keys that are here is among `bound`.
+fn is_named(own: &PublicPart, bound: &[VerifierKey]) -> bool {
+    own.verifier_keys().is_ok_and(|keys| keys.iter().any(|key| bound.contains(key)))
 }
 
 #[cfg(test)]

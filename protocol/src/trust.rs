@@ -45,15 +45,18 @@ pub enum BindingError {
     /// A key with another name than the origin.
     #[error("expected keys named by the origin, came `{0}`")]
     ForeignKey(String),
-    /// An origin that is not that of its first key.
-    #[error("the origin is not that of its first key, which signs heads (0x01)")]
-    NotOwnOrigin,
+    /// A first key that signs no heads.
+    #[error("expected a first key that signs heads (0x01)")]
+    FirstKey,
     /// One public key twice.
     #[error("the public key of key {0} stands twice")]
     KeyTwice(usize),
 }
 
-/// Reads the keys of a binding (`specs/trust.md` §1): nobody can bind an origin that is another key's.
+/// Reads the keys of a binding (`specs/trust.md` §1).
+///
+/// The origin is made of the register's *first* key ever, which a rotation drops: so it is not asked for here. Whoever binds
+/// an origin vouches for its keys, on its own path only, and looks at [`continues`] before.
 pub fn bound_keys(binding: &Binding) -> Result<Vec<VerifierKey>, BindingError> {
     let count = binding.keys.len();
     if !(1..=limits::REGISTER_KEYS_MAX).contains(&count) {
@@ -71,9 +74,16 @@ pub fn bound_keys(binding: &Binding) -> Result<Vec<VerifierKey>, BindingError> {
         keys.push(key);
     }
     match keys.first() {
-        Some(first) if first.algorithm() == Algorithm::Note && is_own_origin(first) => Ok(keys),
-        _ => Err(BindingError::NotOwnOrigin),
+        Some(first) if first.algorithm() == Algorithm::Note => Ok(keys),
+        _ => Err(BindingError::FirstKey),
     }
+}
+
+/// True when `keys` may follow `bound`, the keys that a register has now: they give its origin, or have a key that signs
+/// heads in common with those. Else somebody binds the name of another's register (`specs/register.md` §2).
+pub fn continues(keys: &[VerifierKey], bound: &[VerifierKey]) -> bool {
+    keys.first().is_some_and(is_own_origin)
+        || keys.iter().any(|key| key.algorithm() == Algorithm::Note && bound.contains(key))
 }
 
 /// The registers that a search may read.
@@ -607,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_binds_an_origin_of_another_key() {
+    fn a_binding_names_keys_of_its_origin() {
         let public = |seed| SecretKey::from_seed(&[seed; 32]).public();
         let origin = origin_of("a.example/register", &public(1));
         let key =
@@ -618,12 +628,31 @@ mod tests {
         let own = key(&origin, Algorithm::Note, 1);
         assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 2)]), Ok(2));
         assert_eq!(bind(&[]), Err(BindingError::Count(0)));
-        assert_eq!(bind(&[key(&origin, Algorithm::Note, 2)]), Err(BindingError::NotOwnOrigin));
-        assert_eq!(bind(&[key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::NotOwnOrigin));
+        assert_eq!(bind(&[key(&origin, Algorithm::Note, 2)]), Ok(1), "after a rotation the first key is gone");
+        assert_eq!(bind(&[key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::FirstKey));
         assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::KeyTwice(1)));
         let foreign = key("b.example/register", Algorithm::Note, 2);
         assert_eq!(bind(&[own.clone(), foreign]), Err(BindingError::ForeignKey("b.example/register".into())));
         assert_eq!(bind(&[own, "K".into()]), Err(BindingError::Key { at: 1, source: KeyError::Shape }));
+    }
+
+    #[test]
+    fn only_a_key_bound_now_leads_to_another() {
+        let public = |seed| SecretKey::from_seed(&[seed; 32]).public();
+        let origin = origin_of("a.example/register", &public(1));
+        let key = |algorithm, seed| VerifierKey::new(&origin, algorithm, public(seed)).expect("a name");
+        let (first, second, third) = (key(Algorithm::Note, 1), key(Algorithm::Note, 2), key(Algorithm::Note, 3));
+        assert!(continues(std::slice::from_ref(&first), &[]), "the first key gives the origin");
+        assert!(!continues(std::slice::from_ref(&second), &[]));
+        assert!(continues(&[first.clone(), second.clone()], std::slice::from_ref(&first)));
+        assert!(continues(std::slice::from_ref(&second), &[first.clone(), second.clone()]));
+        assert!(continues(&[third.clone(), second.clone()], std::slice::from_ref(&second)));
+        assert!(!continues(&[third], &[first, second]));
+        let stamp = key(Algorithm::Cosignature, 4);
+        assert!(
+            !continues(&[key(Algorithm::Note, 5), stamp.clone()], &[stamp]),
+            "a timestamping key vouches for nothing"
+        );
     }
 
     fn binding(origin: &str, key: &str) -> Binding {

@@ -3,9 +3,11 @@
 use standfast_protocol::policy::Policy;
 use standfast_protocol::time::Time;
 
-use super::Context;
+use super::{Context, key_error};
+use crate::change::rotation;
 use crate::error::{CliResult, Exit};
-use crate::output::{Style, words, wrap};
+use crate::held;
+use crate::output::{Sign, Style, words, wrap};
 use crate::standing::{NodeStanding, Standing};
 use crate::{policy_source, trust_source};
 
@@ -16,8 +18,28 @@ const INDENT: usize = 9;
 pub fn run(context: &Context) -> CliResult {
     let policy = policy_source::load(context)?;
     let standing = standing(context, &policy)?;
-    context.output.result(&standing, |style| draw(&standing, &policy, style))?;
+    let dropped = dropped(context)?;
+    context.output.result(&standing, |style| {
+        let line = |(key, register, follows): &(String, String, String)| {
+            let arrow = style.sign(Sign::Next);
+            format!("{arrow} key {key} is bound to {register} no more, {follows} signs: destroy it, and every copy\n")
+        };
+        draw(&standing, &policy, style) + &dropped.iter().map(line).collect::<String>()
+    })?;
     Ok(Exit::Done)
+}
+
+/// Keys here that a rotation has dropped: their end is said here, and nowhere sooner.
+fn dropped(context: &Context) -> CliResult<Vec<(String, String, String)>> {
+    let own = context.keystore().list().map_err(|e| key_error(&e))?;
+    let mut origins: Vec<&str> = own.iter().filter_map(|public| public.origin.as_deref()).collect();
+    let count = origins.len();
+    origins.sort_unstable();
+    origins.dedup();
+    if origins.len() == count {
+        return Ok(Vec::new());
+    }
+    Ok(held::own(context)?.map(|replica| rotation::dropped(&own, &replica)).unwrap_or_default())
 }
 
 /// Asks the node; without one, looks at the snapshot. A node that was named must answer.

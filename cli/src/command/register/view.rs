@@ -5,7 +5,7 @@ use standfast_protocol::digest::Digest;
 use standfast_protocol::register::state::Register;
 use standfast_protocol::snapshot::Snapshot;
 
-use super::own_register;
+use super::own_registers;
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
@@ -26,7 +26,7 @@ struct RegisterDocument {
     published_age_s: Option<u64>,
     records: u64,
     bodies_missing: u64,
-    own_key: Option<String>,
+    own_keys: Vec<String>,
 }
 
 fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> RegisterDocument {
@@ -48,7 +48,7 @@ fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> Regi
         published_age_s: ages.as_ref().and_then(|ages| ages.age(ages.published)),
         records: register.state_newest().len() as u64,
         bodies_missing: missing as u64,
-        own_key: keys.into_iter().find(|key| key.origin.as_deref() == Some(origin)).map(|key| key.name),
+        own_keys: keys.into_iter().filter(|key| key.origin.as_deref() == Some(origin)).map(|key| key.name).collect(),
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn list(context: &Context) -> CliResult {
 pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
     let beginning = match register {
         Some(beginning) => beginning.to_owned(),
-        None => own_register(context, None)?.origin.unwrap_or_default(),
+        None => own_registers(context, None)?.into_iter().next().and_then(|own| own.origin).unwrap_or_default(),
     };
     let snapshot = held::snapshot(context)?;
     let replica = snapshot.replica();
@@ -151,8 +151,8 @@ pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
         if document.bodies_missing > 0 {
             row("missing", words::counted(document.bodies_missing, "body", "bodies"));
         }
-        if let Some(key) = &document.own_key {
-            row("key", format!("{key}, on this machine"));
+        if !document.own_keys.is_empty() {
+            row("key", format!("{}, on this machine", document.own_keys.join(" and ")));
         }
         if state != "good" {
             row("state", state.to_owned());
