@@ -19,7 +19,9 @@ mod model {
     mod trie;
     mod trust;
 }
+mod rotation;
 mod screens;
+mod signer;
 mod spec_vectors;
 mod verify;
 mod w3c;
