@@ -1,6 +1,8 @@
 #!/bin/sh
-# A signer program (specs/signer.md) in front of a PKCS #11 token: hsm-sign.sh MODULE TOKEN LABEL. The PIN is HSM_PIN.
-tool() { pkcs11-tool --module "$1" --token-label "$2" --label "$3" $4; }
+# A signer program (specs/signer.md) in front of a PKCS #11 token: hsm-sign.sh MODULE TOKEN ID. The PIN is HSM_PIN.
+# The id, not the label: for signing pkcs11-tool looks at nothing else. It cuts messages over 1,024 bytes into pieces, which
+# Ed25519 does not know: good for registers, and for credentials that are short.
+tool() { pkcs11-tool --module "$1" --token-label "$2" --id "$3" $4; }
 echo "standfast-signer 1"
 read -r word use message || exit 1
 case $word in
