@@ -19,6 +19,9 @@
 //! line is synced. A last line without its line feed was never synced, so its signature never left: it is cut off. Any
 //! other damage is an error, for a signature that left might stand there.
 
+pub mod marker;
+pub mod overrides;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -227,6 +230,11 @@ impl Ledger {
     /// Returns the newest size and root that were signed, by this key or by one whose ledger it took over.
     pub fn newest(&self) -> Option<(u64, Digest)> {
         self.places.last_key_value().map(|(size, place)| (*size, place.root))
+    }
+
+    /// Returns the root that was signed at `size`.
+    pub fn root_signed(&self, size: u64) -> Option<Digest> {
+        self.places.get(&size).map(|place| place.root)
     }
 
     /// Returns what this key signed at `size`, to the byte.
@@ -482,10 +490,10 @@ mod tests {
 
     use super::*;
 
-    struct Desk {
-        _dir: tempfile::TempDir,
-        path: PathBuf,
-        key: VerifierKey,
+    pub(super) struct Desk {
+        dir: tempfile::TempDir,
+        pub(super) path: PathBuf,
+        pub(super) key: VerifierKey,
         secret: SecretKey,
     }
 
@@ -497,17 +505,21 @@ mod tests {
     }
 
     impl Desk {
-        fn new() -> Self {
+        pub(super) fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let secret = SecretKey::from_seed(&[7; 32]);
             let origin = origin_of("transport.gov.example/register", &secret.public());
             let key = VerifierKey::new(&origin, Algorithm::Note, secret.public()).unwrap();
             let path = dir.path().join("transport.ledger");
             Ledger::create(&path, &key).unwrap();
-            Self { _dir: dir, path, key, secret }
+            Self { dir, path, key, secret }
         }
 
-        fn open(&self) -> Ledger {
+        pub(super) fn marks(&self) -> PathBuf {
+            self.dir.path().join("marks")
+        }
+
+        pub(super) fn open(&self) -> Ledger {
             Ledger::open(&self.path, &self.key).unwrap()
         }
 
@@ -517,7 +529,7 @@ mod tests {
         }
 
         /// Signs the log of `leaves` on the ground that is one leaf shorter.
-        fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
+        pub(super) fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
             let since = ledger.newest().map_or(0, |(size, _)| size);
             let (ground, last) = leaves.split_at(leaves.len().saturating_sub(1));
             let tree = log(ground);

@@ -38,6 +38,9 @@ pub enum KeyError {
     /// An algorithm other than 0x01 (note) or 0x04 (cosignature).
     #[error("expected algorithm 0x01 (Ed25519 note) or 0x04 (Ed25519 cosignature)")]
     Algorithm,
+    /// A key for ML-DSA-44 cosignatures, which is well formed.
+    #[error("keys for ML-DSA-44 cosignatures (0x06) are known, and not supported by this version")]
+    MlDsa44,
     /// Not 32 bytes of key.
     #[error("expected 32 bytes of public key")]
     Length,
@@ -242,12 +245,21 @@ impl VerifierKey {
     }
 }
 
+/// The signature type of ML-DSA-44 cosignatures (C2SP tlog-cosignature), which nothing here makes or checks yet.
+const ML_DSA_44: u8 = 0x06;
+/// Bytes of an ML-DSA-44 public key (FIPS 204).
+const ML_DSA_44_KEY_SIZE: usize = 1312;
+
 fn key_id(name: &str, algorithm: Algorithm, key: &PublicKey) -> [u8; 4] {
+    id_of(name, algorithm as u8, key.as_bytes())
+}
+
+fn id_of(name: &str, algorithm: u8, key: &[u8]) -> [u8; 4] {
     let mut hasher = Sha256::new();
     hasher.update(name.as_bytes());
     hasher.update(b"\n");
-    hasher.update([algorithm as u8]);
-    hasher.update(key.as_bytes());
+    hasher.update([algorithm]);
+    hasher.update(key);
     let hash: [u8; 32] = hasher.finalize().into();
     let [a, b, c, d, ..] = hash;
     [a, b, c, d]
@@ -271,7 +283,7 @@ impl FromStr for VerifierKey {
             return Err(KeyError::Shape);
         };
         check_name(name)?;
-        if material.len() > limits::KEY_NAME_SIZE_MAX {
+        if material.len() > limits::KEY_MATERIAL_SIZE_MAX {
             return Err(KeyError::Length);
         }
         let material = BASE64.decode(material.as_bytes()).map_err(|_| KeyError::Base64)?;
@@ -279,6 +291,10 @@ impl FromStr for VerifierKey {
         let (algorithm, key) = match material.split_first() {
             Some((0x01, key)) => (Algorithm::Note, key),
             Some((0x04, key)) => (Algorithm::Cosignature, key),
+            Some((&ML_DSA_44, key)) if key.len() == ML_DSA_44_KEY_SIZE => {
+                let known = id_of(name, ML_DSA_44, key).as_slice() == id;
+                return Err(if known { KeyError::MlDsa44 } else { KeyError::Id });
+            }
             _ => return Err(KeyError::Algorithm),
         };
         let key = PublicKey::from_bytes(key.try_into().map_err(|_| KeyError::Length)?)?;
@@ -350,6 +366,20 @@ mod tests {
         let mut above_prime = [0xff; 32];
         above_prime[31] = 0x7f;
         assert_eq!(PublicKey::from_bytes(&above_prime), Err(KeyError::Weak));
+    }
+
+    #[test]
+    fn an_ml_dsa_key_is_known_and_not_supported() {
+        let (name, key) = ("w.example/pq", [5; ML_DSA_44_KEY_SIZE]);
+        let material = [&[ML_DSA_44][..], &key].concat();
+        let text = |id: [u8; 4], material: &[u8]| {
+            format!("{name}+{}+{}", HEXLOWER.encode(&id), BASE64.encode(material)).parse::<VerifierKey>()
+        };
+        assert_eq!(text(id_of(name, ML_DSA_44, &key), &material), Err(KeyError::MlDsa44));
+        assert_eq!(text([0; 4], &material), Err(KeyError::Id));
+        assert_eq!(text(id_of(name, ML_DSA_44, &key[1..]), &material[..1312]), Err(KeyError::Algorithm));
+        let long = [&material[..], &[0; 512]].concat();
+        assert_eq!(text([0; 4], &long), Err(KeyError::Length));
     }
 
     #[test]

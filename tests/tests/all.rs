@@ -23,5 +23,8 @@ mod rotation;
 mod screens;
 mod signer;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;
+mod webvh;

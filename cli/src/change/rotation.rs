@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use standfast_node::fence::Continuity;
 use standfast_node::file;
 use standfast_node::keystore::{KeyUse, KeystoreError, PublicPart};
 use standfast_node::ledger::{Ground as LedgerGround, Ledger, LedgerError};
@@ -22,6 +23,7 @@ use standfast_protocol::sync::Submission;
 use standfast_protocol::trust::{bound_keys, continues};
 
 use super::draft::{self, Outbox};
+use super::fence;
 use super::{Publisher, stopped_words};
 use crate::command::register::{binding_bytes, ledger_error, own_registers, read_binding};
 use crate::command::{Context, key_error};
@@ -96,6 +98,8 @@ fn join(context: &Context, to: &str, old: &PublicPart, origin: &str) -> CliResul
     if public.origin.is_none() {
         let old_key = old.verifier_keys().map_err(|e| damaged(&e))?.into_iter().next();
         let old_key = old_key.ok_or_else(|| key_error(&KeystoreError::Unbound(old.name.clone())))?;
+        // It names a key that has signed nothing yet.
+        fence::marker(context, &new).begin().map_err(|e| ledger_error(&e))?;
         match Ledger::create(&keys.ledger_path(to), &new) {
             Ok(()) | Err(LedgerError::Exists(_)) => {}
             Err(other) => return Err(ledger_error(&other)),
@@ -216,12 +220,14 @@ impl Publisher<'_> {
     /// Returns the sizes.
     fn sign_again(&mut self, key: &VerifierKey) -> CliResult<Vec<u64>> {
         let mut signers = self.signers()?;
-        let outbox = Outbox::open(self.context, &self.own.name)?;
+        let outbox = Outbox::open(self.context, &self.origin)?;
         let (replica, _) = self.resend(&mut signers, &outbox)?;
         let Some(register) = replica.register(&self.origin).cloned() else { return Ok(Vec::new()) };
         if register.is_forked() || register.frozen().is_some() {
             return Err(stopped_words(&held::name(&replica, &self.origin)));
         }
+        let bound = self.bound(&replica);
+        let is_proven = self.fence(&bound).continuity(&signers, &replica)? == Continuity::Proven;
         let mut sizes = Vec::new();
         let mut heads = Vec::new();
         for stand in register.stands_from(register.size_witnessed()) {
@@ -239,6 +245,9 @@ impl Publisher<'_> {
             // All of its entries are held: they need not come again.
             (head.first, head.entries) = (checkpoint.size, Vec::new());
             heads.push(head);
+        }
+        if is_proven {
+            self.fence(&bound).raise(&signers)?;
         }
         if !heads.is_empty() {
             self.desk.submit(Submission { heads, ..Submission::default() })?;

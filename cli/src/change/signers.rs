@@ -91,6 +91,16 @@ impl<'a> Signers<'a> {
         self.held.iter().filter_map(|held| held.ledger.newest()).max_by_key(|(size, _)| *size)
     }
 
+    /// Visits the ledgers of those keys that are bound.
+    pub(super) fn ledgers(&self, bound: &[VerifierKey]) -> impl Iterator<Item = &Ledger> {
+        self.held.iter().map(|held| &held.ledger).filter(move |ledger| bound.contains(ledger.key()))
+    }
+
+    /// Returns the root that any of the keys has signed at `size`.
+    pub(super) fn root_signed(&self, size: u64) -> Option<Digest> {
+        self.held.iter().find_map(|held| held.ledger.root_signed(size))
+    }
+
     /// Returns everything that any of the keys has signed above `size`, in order, with all signatures made so far.
     pub(super) fn signed_above(&self, size: u64) -> CliResult<Vec<Signed>> {
         let mut all: BTreeMap<u64, Signed> = BTreeMap::new();

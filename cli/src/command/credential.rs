@@ -22,6 +22,7 @@ use self::indices::IndexBook;
 use super::{Context, key_error, signing_error};
 use crate::args::agency::{Credential as Verb, CredentialForm};
 use crate::args::change::Change;
+use crate::change::batch::StatusValue;
 use crate::change::{self, Kind, RecordChange, View};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::words;
@@ -254,7 +255,9 @@ fn set_status(context: &Context, deed: Deed, what: &[String], change: &Change) -
     if statuses.is_empty() {
         return Err(CliError::usage("no credential was given"));
     }
-    change::run(context, change, deed.kind(), |view| {
+    let value = |(list, index): &(String, u64)| StatusValue { list: list.clone(), index: *index, value: deed.value() };
+    let values: Vec<StatusValue> = statuses.iter().map(value).collect();
+    change::run_status(context, change, deed.kind(), &values, |view| {
         let mut lists: BTreeMap<&str, Vec<(u64, u8)>> = BTreeMap::new();
         for (uri, index) in &statuses {
             lists.entry(uri).or_default().push((*index, deed.value()));
