@@ -25,6 +25,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             Some(Response::Frontier {
                 charter: charter.version(),
                 charter_digest: charter.digest(),
+                forks: replica.chain().forks().map(|fork| fork.version).collect(),
                 views: kept.collect(),
                 node: replica.frontier().node(prefix, root),
             })
@@ -37,8 +38,12 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
         }
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
-            let held = replica.charters().iter().find(|c| c.charter().version() == *version);
+            let held = replica.chain().at(*version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
+        }
+        Request::CharterFork { version } => {
+            let fork = replica.chain().fork_of(*version);
+            fork.map(|fork| Response::CharterFork(fork.sides.map(|side| Bytes::from(side.note().to_string())).into()))
         }
     };
     found.unwrap_or(Response::NotHeld)
@@ -46,8 +51,8 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let register = replica.register(origin)?;
-    let mut newest = match register.frozen() {
-        Some(frozen) => bare_head(&frozen.head),
+    let mut newest = match register.tail() {
+        Some(tail) => bare_head(tail.head),
         None => bare_message(register.newest_stand()?),
     };
     let size = newest.checkpoint.size;
@@ -62,11 +67,11 @@ fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     Some(Response::Entries { newest: Box::new(newest), witnessed, timestamp })
 }
 
-/// Entries of the main branch below `size`, and where the register is frozen all that its last head holds.
+/// Entries of the main branch below `size`, and where the register stopped all that its last head holds.
 pub(crate) fn entries_from(register: &Register, first: u64, size: u64) -> impl Iterator<Item = Bytes> {
-    let frozen = register.frozen();
-    let skipped = frozen.map_or(0, |frozen| first.saturating_sub(frozen.number));
-    let tail = frozen.into_iter().flat_map(|frozen| std::iter::once(&frozen.entry).chain(&frozen.rest));
+    let tail = register.tail();
+    let skipped = tail.map_or(0, |tail| first.saturating_sub(tail.number));
+    let tail = tail.into_iter().flat_map(|tail| tail.entries());
     let tail = tail.skip(usize::try_from(skipped).unwrap_or(usize::MAX)).cloned();
     let valid = register.entries(first, size).map(|entry| entry.bytes().clone());
     valid.chain(tail).take(usize::try_from(size.saturating_sub(first)).unwrap_or(usize::MAX))

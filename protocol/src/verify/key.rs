@@ -266,6 +266,9 @@ pub(super) fn granted(
         _ if candidates.incomplete => {
             refused(Code::DidMissing, format!("a version of the document of {subject} cannot be read"))
         }
+        _ if home.held.register().unread().is_some() => {
+            refused(Code::UpgradeNeeded, format!("an entry of a newer version may have withdrawn {method}"))
+        }
         _ => passed(home, evidence),
     }
 }

@@ -40,6 +40,10 @@ pub(super) fn judge(
         return Some(rejecting(entry, value, "", &evidence));
     }
     let (list, index) = (&entry.list, entry.index);
+    if home.held.register().unread().is_some() {
+        let reason = format!("index {index} of {list} may have been set by an entry of a newer version");
+        return Some(refused(Code::UpgradeNeeded, reason));
+    }
     if let Some(reason) = readings.iter().find_map(|reading| reading.err()) {
         let code = if reason == NOT_THE_ISSUERS { Code::StatusForeign } else { Code::StatusMissing };
         return Some(refused(code, format!("the list {list}: {reason}")));
