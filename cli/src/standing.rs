@@ -149,6 +149,9 @@ pub struct RegisterStanding {
     pub bodies_missing: Option<u64>,
 }
 
+/// Why a register leaves it open that newer data does not help.
+pub const NEWER_ENTRIES: &str = "has entries of a newer version";
+
 /// Until when verifying works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
@@ -237,7 +240,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
-                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
+                ("upgrade-needed", _) => open.push((name, NEWER_ENTRIES.to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
