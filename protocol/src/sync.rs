@@ -16,12 +16,14 @@ mod tests;
 pub mod answer;
 pub mod check;
 pub mod duties;
+pub mod fence;
 pub mod frontier;
 pub mod machine;
 pub mod message;
 pub mod peers;
 
 pub use duties::{Duties, PublisherKey, WitnessKeys};
+pub use fence::{Beyond, FenceReport, WitnessAnswer};
 pub use machine::Machine;
 
 use crate::charter::CharterError;

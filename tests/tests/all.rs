@@ -23,5 +23,8 @@ mod model {
 }
 mod screens;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;
+mod webvh;

@@ -21,12 +21,13 @@ pub use super::branch::Stand;
 use super::entry::{Entry, EntryError};
 use super::fork::{ForkError, ForkProof};
 use super::record::RecordKey;
+use super::unread::Unread;
 pub use super::witnessing::Witnessing;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
-use crate::log::merkle::Edge;
+use crate::log::merkle::{Edge, Tree};
 use crate::trie::Trie;
 
 /// A signed checkpoint with an invalid entry, which stops a register.
@@ -76,6 +77,7 @@ pub struct Register {
     pub(super) other: Option<Branch>,
     pub(super) fork: Option<Arc<ForkProof>>,
     pub(super) frozen: Option<Arc<Frozen>>,
+    pub(super) unread: Option<Arc<Unread>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
     recognitions: Arc<BTreeSet<RecordKey>>,
@@ -92,6 +94,7 @@ impl Register {
             other: None,
             fork: None,
             frozen: None,
+            unread: None,
             w: 0,
             recognitions: Arc::default(),
         }
@@ -218,6 +221,11 @@ impl Register {
     /// Returns the root at a size; `None` beyond N and below the base.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.main.tree().root_at(size)
+    }
+
+    /// Returns the hashes of the main branch.
+    pub fn tree(&self) -> &Tree {
+        self.main.tree()
     }
 
     /// Returns an entry by its number.
@@ -408,6 +416,7 @@ impl Register {
         }
         self.other = self.main.split(point);
         self.main.join(other);
+        self.turn_unread();
     }
 
     fn move_w(&mut self, w: u64) {

@@ -109,7 +109,7 @@ impl Duties {
     }
 
     /// Returns the name under which the charter lists our cosignature key.
-    fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
+    pub(super) fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
         let keys = self.witness.as_ref()?;
         // Both sets sign until a quorum of the one that comes says that its time is there.
         Some((replica.signing_witnesses().find_map(|set| set.cosigner(&keys.cosign.0))?, keys))
@@ -234,10 +234,14 @@ impl Duties {
     }
 }
 
-/// A witness makes no statement about a register that is forked, frozen, or holds entries beyond its newest head.
+/// A witness makes no statement about a register that is forked, frozen, has entries that cannot be read, or holds
+/// entries beyond its newest head.
 fn vouches_for(register: &Register) -> bool {
     let newest = register.newest_head().map(|head| head.checkpoint().size);
-    !register.is_forked() && register.frozen().is_none() && newest == Some(register.size_newest())
+    !register.is_forked()
+        && register.frozen().is_none()
+        && register.unread().is_none()
+        && newest == Some(register.size_newest())
 }
 
 fn is_whole(register: &Register, replica: &Replica) -> bool {
