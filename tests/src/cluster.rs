@@ -211,6 +211,18 @@ impl Federation {
         node
     }
 
+    /// Returns the note of the charter after `note` with what `change` changes; after the first one without.
+    pub fn next_charter(&self, note: Option<&str>, change: impl FnOnce(&mut Document)) -> String {
+        let before = Note::parse(note.unwrap_or(&self.charter).as_bytes()).expect("a note");
+        let before = Charter::parse(before.text()).expect("a charter");
+        let mut document = before.document().clone();
+        (document.network, document.version) = (Some(before.network_id()), before.version() + 1);
+        change(&mut document);
+        let charter = Charter::new(document).expect("a valid charter");
+        let root = SecretKey::from_seed(&[9; 32]);
+        Note::new(charter.text().to_owned(), charter.sign(&root, Some(&before))).to_string()
+    }
+
     /// Makes a node that holds the charter, and stamps the heads of the three publishers.
     pub fn publishing_node(&mut self) -> Node {
         let node = self.node();

@@ -1,9 +1,11 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod charters;
 mod cluster;
 mod command_line;
 mod demo;
+mod exercises;
 mod interop;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
