@@ -5,6 +5,7 @@ mod cluster;
 mod command_line;
 mod demo;
 mod interop;
+mod mirror;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
