@@ -144,7 +144,7 @@ fn a_binding_from_before_a_rotation_still_names_the_register() {
     let register = world.replica.register(&origin(HOST)).unwrap();
     let new = crate::proof::tests::vkey(&origin(HOST), crate::key::Algorithm::Note, "new key");
     let read = |path: &str, _| Ok::<_, Infallible>(files.get(path).cloned());
-    let both = [register.keys(), &[new.clone()]].concat();
+    let both = [register.keys(), std::slice::from_ref(&new)].concat();
     assert!(replay(&origin(HOST), &both, None, read).is_ok());
     assert!(names_register(&files[BINDING], &origin(HOST), &both));
     assert!(!names_register(&files[BINDING], &origin(HOST), &[new]));
