@@ -7,6 +7,7 @@ mod command_line;
 mod demo;
 mod exercises;
 mod interop;
+mod mirror;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
