@@ -17,6 +17,7 @@ mod charter;
 mod frontier;
 mod status_list;
 mod sync_messages;
+mod trust;
 mod view;
 
 /// The variable that has the files written again.
