@@ -3,12 +3,13 @@
 //! ```text
 //! GET  /v1/health                              GET  /v1/status
 //! GET  /v1/peers                               GET  /v1/snapshot                    the bundle
+//! GET  /v1/fence/{origin}                      what is known of the newest head of a register
 //! POST /v1/submit                              a bundle or an envelope
 //! POST /v1/publish                             an envelope
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
 //! POST /v1/verify?policy=NAME                  a credential
-//! POST /authorization                          POST /recognition                    ToIP TRQP v2
 //! GET  /v1/registers/{origin}/{file}           checkpoint, tiles, bodies (C2SP tlog-tiles)
+//! POST /authorization                          POST /recognition                    ToIP TRQP v2
 //! ```
 //!
 //! A web page that is open in a browser on this machine must not reach it: requests name this machine as their host
@@ -36,6 +37,7 @@ use crate::run::NodeHandle;
 mod answer;
 mod did;
 pub mod envelope;
+mod fence;
 mod records;
 mod status;
 mod submit;
@@ -127,6 +129,7 @@ fn router(shared: Arc<Shared>) -> Router {
     let submissions = Router::new()
         .route("/v1/submit", post(submit::submit))
         .route("/v1/publish", post(submit::submit))
+        .route("/v1/charter/choice", post(submit::choose))
         .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX))
         .layer(middleware::from_fn_with_state(SUBMISSION_SIZE_MAX, announced));
     Router::new()
@@ -134,6 +137,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(status::peers))
         .route("/v1/snapshot", get(records::snapshot))
+        .route("/v1/fence/{*origin}", get(fence::fence))
         .route("/v1/records/{register}/{*record}", get(records::record))
         .route("/v1/registers/{*path}", get(tiles::file))
         .route("/1.0/identifiers/{did}", get(did::resolve))

@@ -8,11 +8,13 @@
 //! One rule everywhere (RFC 8032, strict): non-canonical or small-order keys and `R`, and `S` not below
 //! the order, are refused.
 
+use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use data_encoding::{BASE64, HEXLOWER};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
@@ -146,7 +148,40 @@ impl SecretKey {
 
     /// Signs `message` (RFC 8032 §5.1.6, deterministic).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        ed25519_dalek::Signer::sign(&self.0, message).to_bytes()
+    }
+}
+
+/// Why a signer has not signed: whatever keeps the key says so in its own words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the signer has not signed")]
+pub struct SigningError(#[source] Arc<dyn Error + Send + Sync>);
+
+impl SigningError {
+    /// Wraps the reason.
+    pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(reason))
+    }
+}
+
+/// Whatever signs with one Ed25519 key: a secret held in memory, or what keeps it elsewhere.
+///
+/// An implementation returns only signatures that hold under [`Signer::public`].
+pub trait Signer {
+    /// Returns the public key.
+    fn public(&self) -> PublicKey;
+
+    /// Signs `message` (RFC 8032 §5.1.6).
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningError>;
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> PublicKey {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningError> {
+        Ok(self.sign(message))
     }
 }
 

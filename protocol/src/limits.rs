@@ -1,5 +1,7 @@
 //! Bounds on everything that a peer, a file or a publisher can influence, each with the section that sets it.
 
+/// Versions of the charter of which a second one is kept (`specs/charter.md` §8).
+pub const CHARTER_FORKS_MAX: usize = 64;
 /// Bytes in a Multikey text (`specs/register.md` §1); an Ed25519 one has 48.
 pub const MULTIKEY_SIZE_MAX: usize = 128;
 /// Bytes in a key name (C2SP signed-note; `specs/register.md` §1).
@@ -171,3 +173,25 @@ pub const RECORD_PROOF_EDGES_MAX: usize = 9;
 pub const ENTRY_BUNDLE_SIZE_MAX: usize = 256 * (2 + ENTRY_TRANSPORT_SIZE_MAX);
 /// Bytes of key material of a verifier key in base64: those of ML-DSA-44 have 1,752 (C2SP tlog-cosignature).
 pub const KEY_MATERIAL_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_LOG_SIZE_MAX: usize = 768 * 1024;
+/// Bytes in one entry of a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_ENTRY_SIZE_MAX: usize = 64 * 1024;
+/// Entries in a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_ENTRIES_MAX: usize = 1024;
+/// Bytes in a did:webvh witness file (`specs/did-webvh.md` §2); with the log it fits a body.
+pub const WEBVH_WITNESS_SIZE_MAX: usize = 128 * 1024;
+/// Update keys, or hashes of next ones, in one entry (`specs/did-webvh.md` §2).
+pub const WEBVH_KEYS_MAX: usize = 64;
+/// Witnesses of a did:webvh DID (`specs/did-webvh.md` §2).
+pub const WEBVH_WITNESSES_MAX: usize = 64;
+/// Watchers of a did:webvh DID (`specs/did-webvh.md` §2).
+pub const WEBVH_WATCHERS_MAX: usize = 64;
+/// Proofs of one entry (`specs/did-webvh.md` §2).
+pub const WEBVH_PROOFS_MAX: usize = 8;
+/// Seconds that an entry may be dated ahead of the clock (`specs/did-webvh.md` §3).
+pub const WEBVH_AHEAD_MAX_S: u64 = 300;
+/// Histories of one did:webvh DID that are compared (`specs/did-webvh.md` §6).
+pub const WEBVH_BRANCHES_MAX: usize = 16;
+/// did:webvh DIDs whose copies a snapshot keeps compared (`specs/did-webvh.md` §6).
+pub const WEBVH_STANDINGS_KEPT: usize = 4096;

@@ -12,6 +12,8 @@ pub mod query;
 pub mod record;
 pub mod state;
 pub mod unread;
+mod witnessing;
 
 #[cfg(test)]
 mod tests;
+pub mod webvh;

@@ -25,3 +25,4 @@ mod trqp;
 mod unread;
 mod verify;
 mod w3c;
+mod webvh;

@@ -19,6 +19,7 @@ mod status_list;
 mod sync_messages;
 mod trust;
 mod view;
+mod webvh;
 
 /// The variable that has the files written again.
 const UPDATE_VARIABLE: &str = "STANDFAST_UPDATE_VECTORS";

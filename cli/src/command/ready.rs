@@ -22,6 +22,7 @@ struct ReadyDocument<'a> {
     asked_until_at: Option<Time>,
     policy: &'a str,
     open: Vec<Open<'a>>,
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +48,7 @@ pub fn run(context: &Context, command: &Ready) -> CliResult {
         asked_until_at: asked,
         policy: &policy.name,
         open: readiness.open.iter().map(|(what, why)| Open { what, why }).collect(),
+        warnings: standing.charter.ends_soon(now).map(|_| "charter-expires-soon").into_iter().collect(),
     };
     context.output.result(&document, |style| {
         let holds = super::bundle::holds(&trusted.snapshot, standing.charter.version);
@@ -69,16 +71,11 @@ fn card(
     if ready {
         let (first, limit) = readiness.first.clone().unwrap_or_default();
         let limit = limit.map(|limit| format!(", {}", words::left(limit))).unwrap_or_default();
-        return Card {
-            sign: Sign::Good,
-            decision: "READY",
-            headline: format!("until {until}"),
-            rows: vec![
-                Row::new("holds", holds),
-                Row::new("first", format!("{first} (policy {policy}{limit})")),
-                Row::whole("do", "before then connect, or: standfast bundle import FILE"),
-            ],
-        };
+        let mut rows = vec![Row::new("holds", holds), Row::new("first", format!("{first} (policy {policy}{limit})"))];
+        let soon = standing.charter.ends_soon(now);
+        rows.extend(soon.map(|soon| Row::new("note", format!("{soon} (charter-expires-soon)"))));
+        rows.push(Row::whole("do", "before then connect, or: standfast bundle import FILE"));
+        return Card { sign: Sign::Good, decision: "READY", headline: format!("until {until}"), rows };
     }
     let headline = if readiness.open.is_empty() {
         match (readiness.until, asked) {

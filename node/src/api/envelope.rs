@@ -80,7 +80,7 @@ pub fn decode(data: &[u8]) -> Result<Submission, EnvelopeError> {
     if count == 0 {
         return Err(EnvelopeError::Empty);
     }
-    Ok(Submission { charters, bodies, heads, statements, forks })
+    Ok(Submission { charters, bodies, heads, statements, forks, ..Submission::default() })
 }
 
 fn parts<T>(

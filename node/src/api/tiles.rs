@@ -64,7 +64,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 fn binding_proof(replica: &Replica, origin: &str) -> Result<File, NotThere> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = crate::replay::now_ms() / 1000;
     let now = Time::from_secs_saturating(now).secs();
     match RecordProof::of_binding(replica, origin, now) {
         Ok(Some(proof)) => Ok(File { bytes: proof.to_text().into(), is_final: false }),

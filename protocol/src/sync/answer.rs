@@ -25,6 +25,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             Some(Response::Frontier {
                 charter: charter.version(),
                 charter_digest: charter.digest(),
+                forks: replica.chain().forks().map(|fork| fork.version).collect(),
                 views: kept.collect(),
                 node: replica.frontier().node(prefix, root),
             })
@@ -37,8 +38,12 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
         }
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
-            let held = replica.charters().iter().find(|c| c.charter().version() == *version);
+            let held = replica.chain().at(*version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
+        }
+        Request::CharterFork { version } => {
+            let fork = replica.chain().fork_of(*version);
+            fork.map(|fork| Response::CharterFork(fork.sides.map(|side| Bytes::from(side.note().to_string())).into()))
         }
     };
     found.unwrap_or(Response::NotHeld)

@@ -309,6 +309,11 @@ pub enum Request {
         /// The version.
         version: u64,
     },
+    /// Both charters of a version.
+    CharterFork {
+        /// The version.
+        version: u64,
+    },
 }
 
 impl Request {
@@ -327,6 +332,7 @@ impl Request {
             Self::View { witness } => w.array(2).uint(3).text(witness),
             Self::Fork { origin } => w.array(2).uint(4).text(origin),
             Self::Charter { version } => w.array(2).uint(5).uint(*version),
+            Self::CharterFork { version } => w.array(2).uint(9).uint(*version),
         };
         w.into_bytes()
     }
@@ -354,6 +360,7 @@ impl Request {
             (3, 2) => Self::View { witness: read_origin(&mut r)? },
             (4, 2) => Self::Fork { origin: read_origin(&mut r)? },
             (5, 2) => Self::Charter { version: r.uint()? },
+            (9, 2) => Self::CharterFork { version: r.uint()? },
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -434,6 +441,8 @@ pub enum Response {
         charter: u64,
         /// The digest of that charter.
         charter_digest: Digest,
+        /// The versions of which it holds two charters.
+        forks: Vec<u64>,
         /// The time of the newest view held, by witness.
         views: Vec<(String, u64)>,
         /// What stands below the place.
@@ -470,6 +479,8 @@ pub enum Response {
     },
     /// To [`Request::Charter`]: the signed note.
     Charter(Bytes),
+    /// To [`Request::CharterFork`]: the two signed notes.
+    CharterFork(Vec<Bytes>),
     /// Not held.
     NotHeld,
 }
@@ -479,8 +490,11 @@ impl Response {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         match self {
-            Self::Frontier { charter, charter_digest, views, node } => {
-                w.array(5).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+            Self::Frontier { charter, charter_digest, forks, views, node } => {
+                w.array(6).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+                write_all(&mut w, forks, |version, w| {
+                    w.uint(*version);
+                });
                 write_all(&mut w, views, |(witness, time), w| {
                     w.array(2).text(witness).uint(*time);
                 });
@@ -526,6 +540,12 @@ impl Response {
             Self::Charter(note) => {
                 w.array(2).uint(5).bytes(note);
             }
+            Self::CharterFork(notes) => {
+                w.array(2).uint(9);
+                write_all(&mut w, notes, |note, w| {
+                    w.bytes(note);
+                });
+            }
             Self::NotHeld => {
                 w.array(1).uint(6);
             }
@@ -539,9 +559,10 @@ impl Response {
         let mut r = Reader::new(data);
         let len = r.array()?;
         let response = match (r.uint()?, len) {
-            (0, 5) => Self::Frontier {
+            (0, 6) => Self::Frontier {
                 charter: r.uint()?,
                 charter_digest: read_digest(&mut r)?,
+                forks: read_all(&mut r, "charter forks", limits::CHARTER_FORKS_MAX, |r| Ok(r.uint()?))?,
                 views: read_all(&mut r, "views", limits::NOTE_SIGNATURES_MAX, |r| {
                     r.array_len(2)?;
                     Ok((read_origin(r)?, r.uint()?))
@@ -571,6 +592,7 @@ impl Response {
                 other: read_all(&mut r, "heads", 2, HeadMessage::read)?,
             },
             (5, 2) => Self::Charter(Bytes::copy_from_slice(r.bytes()?)),
+            (9, 2) => Self::CharterFork(read_all(&mut r, "charters", 2, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))?),
             (6, 1) => Self::NotHeld,
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
@@ -678,6 +700,7 @@ mod tests {
         let frontier = |node| Response::Frontier {
             charter: 1,
             charter_digest: Digest::of(b"c"),
+            forks: vec![2],
             views: vec![("A".to_owned(), 5)],
             node,
         };
@@ -694,6 +717,7 @@ mod tests {
             Response::View(Bytes::from_static(b"view")),
             Response::Fork { proof: Bytes::from_static(b"proof"), other: vec![head(), head()] },
             Response::Charter(Bytes::from_static(b"note")),
+            Response::CharterFork(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]),
             Response::NotHeld,
         ]
     }
@@ -718,6 +742,7 @@ mod tests {
             Request::View { witness: "A".to_owned() },
             Request::Fork { origin: "a/b".to_owned() },
             Request::Charter { version: 2 },
+            Request::CharterFork { version: 2 },
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }

@@ -70,7 +70,7 @@ fn rely(case: &Case<'_>, path: TrustPath) -> Ruling {
         .steps
         .iter()
         .filter_map(|step| Some(Bound { held: case.snapshot.held(&step.register.origin)?, keys: &step.register.keys }));
-    let check = fresh::judge_all(case, bound.collect(), None).check;
+    let check = fresh::judge_all(case, bound.collect(), None, Some(&path), false).check;
     match check.code {
         Some(code) => Ruling::Unknown { code, reason: check.reason },
         None => Ruling::Yes(Box::new(path)),
