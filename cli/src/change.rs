@@ -477,7 +477,7 @@ fn gather_draft(
         (Ok(own), _) => {
             own.into_iter().next_back().map(|own| (own.origin.unwrap_or_default(), own.name)).unwrap_or_default()
         }
-        (Err(_), Some(beginning)) => (held::register(&replica, beginning)?.origin().to_owned(), "KEY".to_owned()),
+        (Err(_), Some(beginning)) => (held::bound(&replica, beginning)?, "KEY".to_owned()),
         (Err(missing), None) => {
             return Err(missing.hint("or say whose register it is, and sign where the key is: --register"));
         }
