@@ -461,7 +461,7 @@ fn gather_draft(
     let replica = Desk::open(context)?.replica(context)?;
     let (origin, key) = match (own_register(context, change.register.as_deref()), &change.register) {
         (Ok(own), _) => (own.origin.clone().unwrap_or_default(), own.name),
-        (Err(_), Some(beginning)) => (held::register(&replica, beginning)?.origin().to_owned(), "KEY".to_owned()),
+        (Err(_), Some(beginning)) => (held::bound(&replica, beginning)?, "KEY".to_owned()),
         (Err(missing), None) => {
             return Err(missing.hint("or say whose register it is, and sign where the key is: --register"));
         }

@@ -86,6 +86,17 @@ pub fn register<'a>(replica: &'a Replica, beginning: &str) -> CliResult<&'a Arc<
     }
 }
 
+/// Finds the origin of a register by any unambiguous beginning among those that somebody has named, empty ones too.
+pub fn bound(replica: &Replica, beginning: &str) -> CliResult<String> {
+    let found: Vec<&String> = replica.bound().keys().filter(|origin| origin.starts_with(beginning)).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(CliError::usage(format!("nobody has named a register that begins with {}", words::clean(beginning)))
+            .hint("see those that are: standfast register list")),
+        many => Err(ambiguous(many.iter().map(|origin| origin.as_str()))),
+    }
+}
+
 /// More than one register begins so.
 pub fn ambiguous<'a>(origins: impl Iterator<Item = &'a str>) -> CliError {
     let names: Vec<String> = origins.map(words::origin_short).collect();

@@ -18,6 +18,7 @@ use crate::register::record::RecordKey;
 use crate::time::Time;
 
 mod charters;
+mod fence;
 
 const START_MS: u64 = 1_790_000_000_000;
 
@@ -255,7 +256,8 @@ impl Net {
         durable.iter().for_each(|d| fresh.machine.restore(d));
         fresh.durable = durable;
         self.nodes[i] = Some(fresh);
-        let outputs = self.node(i).machine.started(START_MS);
+        let now = self.now_ms;
+        let outputs = self.node(i).machine.started(now);
         self.carry_out(i, outputs);
         self.run();
     }
