@@ -85,9 +85,12 @@ impl Marker {
     pub fn continuity(&self, ledger: &Ledger, held: impl Fn(u64) -> Option<Digest>) -> Result<Continuity, LedgerError> {
         let Some(line) = self.read()? else { return Ok(Continuity::Unproven) };
         let signed = ledger.root_signed(line.size) == Some(line.root);
-        let nothing = line.size == 0 && line.root == Digest::OF_NOTHING;
         // What the ledger has lost and the register holds will be extended, not contradicted.
-        if signed || nothing || held(line.size) == Some(line.root) {
+        if line.size == 0 {
+            // A key that has signed nothing says nothing of what another key of the register has signed.
+            let is_empty = held(1).is_none();
+            Ok(if is_empty { Continuity::Proven } else { Continuity::Unproven })
+        } else if signed || held(line.size) == Some(line.root) {
             Ok(Continuity::Proven)
         } else {
             Ok(Continuity::Behind { size: line.size })
@@ -143,6 +146,8 @@ mod tests {
         let old = fs::read(&desk.path).unwrap();
         let mut ledger = desk.open();
         assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Proven);
+        let of_another_key = |size: u64| (size <= 1).then_some(Digest::OF_NOTHING);
+        assert_eq!(marker.continuity(&ledger, of_another_key).unwrap(), Continuity::Unproven);
         desk.sign(&mut ledger, b"a").unwrap();
         // As after a kill between ledger and marker: the signature has not left.
         assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Proven);
