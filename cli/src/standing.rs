@@ -149,6 +149,9 @@ pub struct RegisterStanding {
     pub bodies_missing: Option<u64>,
 }
 
+/// Why a register leaves it open that newer data does not help.
+pub const NEWER_ENTRIES: &str = "has entries of a newer version";
+
 /// Until when verifying works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
@@ -213,7 +216,7 @@ impl Standing {
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
         if let Some(fork) = &charter.fork {
-            open.push((format!("charter {}", fork.version), "is signed twice: pin one".to_owned()));
+            open.push((format!("charter {}", fork.version), "signed twice, pin one".to_owned()));
         }
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
@@ -237,7 +240,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
-                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
+                ("upgrade-needed", _) => open.push((name, NEWER_ENTRIES.to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
@@ -389,6 +392,7 @@ impl Readiness {
         }
         let rest = self.until.map(|until| format!(" · the rest until {}", words::at(until, now))).unwrap_or_default();
         match self.open.iter().find(|(name, _)| name.starts_with("charter ")) {
+            Some((charter, why)) if why.starts_with("signed") => format!("? not for what depends on {charter}: {why}"),
             Some((charter, why)) => format!("? not at all: {charter} {why}"),
             None => {
                 let (open, all) = (self.open.len() as u64, registers as u64);

@@ -31,7 +31,7 @@ use crate::verdict::{
 };
 use authority::Grounds;
 use fresh::Freshness;
-pub use question::{Answer, Ruling, answer};
+pub use question::{Answer, Ruling, answer, doubt};
 
 /// Judges one credential by what `snapshot` holds, under `policy`, at the device's time `now`.
 ///

@@ -745,11 +745,18 @@ pub fn within<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// Status line and headers, in lower case.
+    pub head: String,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
+    /// Returns a header, named in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     /// Reads the body.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
@@ -777,7 +784,7 @@ pub fn http(api: &str, method: &str, path: &str, headers: &[(&str, &str)], body:
     if length.is_some_and(|length| length != body.len()) {
         return Err(cut());
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, head, body })
 }
 
 /// Returns the bytes of a request.

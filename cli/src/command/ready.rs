@@ -8,7 +8,7 @@ use crate::args::officer::Ready;
 use crate::error::{CliResult, Exit};
 use crate::output::card::{Card, Row};
 use crate::output::{Sign, words};
-use crate::standing::{NodeStanding, Readiness, Standing};
+use crate::standing::{NEWER_ENTRIES, NodeStanding, Readiness, Standing};
 use crate::{policy_source, trust_source};
 
 /// Open registers that the card names before it only counts them.
@@ -98,6 +98,11 @@ fn card(
         row = row.map(|row| row.line(format!("and {more} more: standfast status")));
     }
     let mut rows: Vec<Row> = row.into_iter().collect();
-    rows.push(Row::whole("do", "connect, or carry in newer data: standfast bundle import FILE"));
+    let is_old = |(_, why): &(String, String)| why == NEWER_ENTRIES;
+    let what = match readiness.open.as_slice() {
+        [first, rest @ ..] if is_old(first) && rest.iter().all(is_old) => "upgrade this program",
+        _ => "connect, or carry in newer data: standfast bundle import FILE",
+    };
+    rows.push(Row::whole("do", what));
     Card { sign: Sign::Open, decision: "NOT READY", headline, rows }
 }

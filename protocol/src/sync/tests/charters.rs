@@ -372,7 +372,7 @@ fn where_a_charter_gives_way_what_its_witnesses_made_gives_way_too() {
             register.add_cosignature(made.expect("it holds"));
         }
         replica.install(register);
-        ["D", "E"].iter().for_each(|name| drop(Some(replica.offer_view(view(name, late), late))));
+        assert!(["D", "E"].iter().all(|name| replica.offer_view(view(name, late), late)));
     };
     let w = |replica: &crate::replica::Replica| {
         replica.register(&origin("interior.example")).map(|register| register.size_witnessed())
