@@ -89,6 +89,13 @@ fn create(context: &Context, plan: &Path, after: Option<&Path>, out: &Path, yes:
         CliError::of("plan-refused", Exit::Usage, &e)
             .hint("see the plan of the charter held: standfast charter show --plan")
     })?;
+    // A charter binds the anchors' registers: none of them may be left unsigned by it.
+    if let (Some(_), Some(replica)) = (&previous, crate::held::own(context)?) {
+        charter
+            .anchors()
+            .iter()
+            .try_for_each(|anchor| crate::change::rotation::check_binding(&replica, &anchor.register))?;
+    }
     let note = Note::new(charter.text().to_owned(), Vec::new());
     context.write(out, note.to_string().as_bytes(), yes)?;
     if out == Path::new("-") {

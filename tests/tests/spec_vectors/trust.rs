@@ -146,7 +146,7 @@ fn bindings() -> Vec<Value> {
         case("a key for timestamps, and the next one", &[&own, &stamp, &next]),
         case("no key", &[]),
         case("17 keys", &many.iter().collect::<Vec<_>>()),
-        case("the first key is another's", &[&next, &own]),
+        case("the first key does not give the origin: it was rotated", &[&next, &own]),
         case("the first key signs no heads", &[&stamp, &own]),
         case("a public key twice", &[&own, &key(&origin, Algorithm::Cosignature, 1)]),
         case("a key with another name", &[&own, &key("b.example/register", Algorithm::Note, 2)]),
@@ -162,7 +162,7 @@ fn bind(case: &Value) -> Value {
         Err(BindingError::Count(_)) => "count".into(),
         Err(BindingError::Key { .. }) => "key".into(),
         Err(BindingError::ForeignKey(_)) => "foreign-key".into(),
-        Err(BindingError::NotOwnOrigin) => "not-own-origin".into(),
+        Err(BindingError::FirstKey) => "first-key".into(),
         Err(BindingError::KeyTwice(_)) => "key-twice".into(),
     }
 }
