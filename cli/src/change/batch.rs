@@ -10,7 +10,7 @@
 //! Before a checkpoint that takes the batch in is signed, the batch is `sealed` with its size and root: whether the
 //! signer's ledger holds that checkpoint says afterwards whether the batch is done, whatever was killed in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -262,11 +262,12 @@ pub fn waiting(context: &Context) -> CliResult<Vec<Waiting>> {
         // Without keys there is nothing that could wait.
         _ => return Ok(Vec::new()),
     };
+    // One register has several keys while one takes over from another.
+    let registers: BTreeSet<String> = keys.into_iter().filter_map(|key| key.origin).collect();
     let mut found = Vec::new();
-    for key in keys {
-        let Some(origin) = &key.origin else { continue };
-        let path: &Path = &folder.join(format!("{}.json", key.name));
-        let batch = Batch::read(path.to_owned(), origin, context.config.publisher.batch_s)?;
+    for origin in &registers {
+        let path = folder.join(format!("{}.json", held::file_name(origin)));
+        let batch = Batch::read(path, origin, context.config.publisher.batch_s)?;
         found.extend(batch.waiting(context.now));
     }
     Ok(found)
