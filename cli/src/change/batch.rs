@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use standfast_node::file;
@@ -262,12 +262,12 @@ pub fn waiting(context: &Context) -> CliResult<Vec<Waiting>> {
         // Without keys there is nothing that could wait.
         _ => return Ok(Vec::new()),
     };
-    // One register has several keys while one takes over from another.
-    let registers: BTreeSet<String> = keys.into_iter().filter_map(|key| key.origin).collect();
     let mut found = Vec::new();
-    for origin in &registers {
-        let path = folder.join(format!("{}.json", held::file_name(origin)));
-        let batch = Batch::read(path, origin, context.config.publisher.batch_s)?;
+    // A register may have two keys, and has one batch.
+    let origins: BTreeSet<String> = keys.into_iter().filter_map(|key| key.origin).collect();
+    for origin in origins {
+        let path = folder.join(format!("{}.json", held::file_name(&origin)));
+        let batch = Batch::read(path, &origin, context.config.publisher.batch_s)?;
         found.extend(batch.waiting(context.now));
     }
     Ok(found)
