@@ -21,6 +21,7 @@ use crate::time::Time;
 
 mod charters;
 mod fence;
+mod hostile;
 
 const START_MS: u64 = 1_790_000_000_000;
 
