@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [+ past message],
+//!  ? 5: [+ fork report]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -21,13 +22,15 @@ use crate::limits;
 use crate::log::note::{Note, NoteError};
 use crate::register::body::Record;
 use crate::register::entry::Entry;
+use crate::register::fact::After;
 use crate::register::fork::ForkProof;
+use crate::register::fork::report::{ForkReport, ReportError};
 use crate::register::state::Register;
 use crate::replica::Replica;
 use crate::sync::Submission;
 use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
 use crate::sync::check::{Checked, Fault, Job};
-use crate::sync::message::{ForkMessage, HeadMessage, MessageError, StatementMessage};
+use crate::sync::message::{ForkMessage, HeadMessage, MessageError, PastMessage, StatementMessage};
 
 /// The first line of a bundle.
 pub const MAGIC: &[u8] = b"standfast bundle 1\n";
@@ -50,6 +53,9 @@ pub enum BundleError {
     /// A part that does not read.
     #[error("a message in the bundle does not read")]
     Message(#[from] MessageError),
+    /// A fork report that does not read.
+    #[error("a fork proof in the bundle does not read")]
+    Report(#[from] ReportError),
     /// No charter in it.
     #[error("expected at least one charter")]
     NoCharter,
@@ -167,6 +173,10 @@ pub struct Bundle {
     registers: Vec<Packed>,
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
+    /// Old registers that bindings name, by their points.
+    pasts: Vec<PastMessage>,
+    /// Fork proofs of registers that nothing binds any more, by origin.
+    reports: Vec<ForkReport>,
 }
 
 /// What came of opening a bundle.
@@ -190,7 +200,9 @@ impl Bundle {
             replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.frozen().is_some())
         };
         let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
-        let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        let needed = registers.iter().flat_map(|r| r.bodies_needed()).chain(replica.bodies_of_pasts());
+        let needed: BTreeSet<Digest> = needed.collect();
+        let reports = replica.fork_reports();
         Self {
             charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
             views: replica
@@ -201,13 +213,15 @@ impl Bundle {
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
             registers: registers.into_iter().map(|register| Packed::of(replica, register)).collect(),
+            pasts: replica.afters().iter().filter_map(|after| pack_past(replica, after)).collect(),
+            reports: reports.values().take(limits::FORK_REPORTS_MAX).map(|report| ForkReport::clone(report)).collect(),
         }
     }
 
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.map(4);
+        w.map(4 + usize::from(!self.pasts.is_empty()) + usize::from(!self.reports.is_empty()));
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
         for Packed { heads, fork, statements } in &self.registers {
@@ -222,6 +236,14 @@ impl Bundle {
         }
         write_bytes(w.uint(2), &self.views);
         write_bytes(w.uint(3), &self.bodies);
+        if !self.pasts.is_empty() {
+            let pasts: Vec<Bytes> = self.pasts.iter().map(|past| Bytes::from(past.encode())).collect();
+            write_bytes(w.uint(4), &pasts);
+        }
+        if !self.reports.is_empty() {
+            let reports: Vec<Bytes> = self.reports.iter().map(|report| Bytes::from(report.encode())).collect();
+            write_bytes(w.uint(5), &reports);
+        }
         [MAGIC, &w.into_bytes()].concat()
     }
 
@@ -231,7 +253,10 @@ impl Bundle {
             return Err(BundleError::Size { found: data.len() });
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
-        r.map_len(4)?;
+        let members = r.map()?;
+        if !(4..=6).contains(&members) {
+            return Err(CborError::Length { expected: 4, found: members }.into());
+        }
         r.key(0)?;
         let charters = read_bytes(&mut r)?;
         if charters.len() > limits::BUNDLE_CHARTERS_MAX {
@@ -243,8 +268,20 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
+        let (mut pasts, mut reports) = (Vec::new(), Vec::new());
+        for _ in 4..members {
+            match r.uint()? {
+                4 if pasts.is_empty() && reports.is_empty() => {
+                    pasts = read_some(&mut r, limits::PASTS_MAX, |data| Ok(PastMessage::decode(data)?))?;
+                }
+                5 if reports.is_empty() => {
+                    reports = read_some(&mut r, limits::FORK_REPORTS_MAX, |data| Ok(ForkReport::decode(data)?))?;
+                }
+                key => return Err(MessageError::Kind(key).into()),
+            }
+        }
         r.finish()?;
-        Ok(Self { charters, registers, views, bodies })
+        Ok(Self { charters, registers, views, bodies, pasts, reports })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
@@ -260,7 +297,8 @@ impl Bundle {
     /// The digests that any entry in it puts, of registers that are bound here or not.
     fn digests_named(&self) -> BTreeSet<Digest> {
         let heads = self.registers.iter().flat_map(|packed| &packed.heads);
-        let entries = heads.flat_map(|head| &head.entries).filter_map(|entry| Entry::decode(entry.clone()).ok());
+        let entries = heads.map(|head| &head.entries).chain(self.pasts.iter().map(|past| &past.entries));
+        let entries = entries.flatten().filter_map(|entry| Entry::decode(entry.clone()).ok());
         entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
     }
 
@@ -292,6 +330,15 @@ impl Bundle {
                 import_register(replica, packed, now, &mut report)?;
             }
             waiting = later;
+        }
+        for PastMessage { after, entries } in &self.pasts {
+            let altered = |source| BundleError::Altered { origin: after.origin.clone(), source: Fault::Past(source) };
+            replica.offer_past(after, entries).map_err(altered)?;
+        }
+        for report in &self.reports {
+            let altered = |source| BundleError::Altered { origin: report.origin().to_owned(), source };
+            report.proof().check(report.origin(), report.keys()).map_err(|e| altered(Fault::Fork(e)))?;
+            replica.keep_report(report.clone());
         }
         for view in &self.views {
             let job = Job::View {
@@ -334,6 +381,7 @@ impl Bundle {
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
             forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
+            pasts: self.pasts.clone(),
         })
     }
 
@@ -403,6 +451,20 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     Ok(())
 }
 
+/// The old register of a point, unless the bundle has the whole of its main branch anyway.
+fn pack_past(replica: &Replica, after: &After) -> Option<PastMessage> {
+    let is_packed = |register: &Register| {
+        let newest = register.newest_head().map_or(0, |head| head.checkpoint().size);
+        after.size <= newest && register.root_at(after.size) == Some(after.root)
+    };
+    let bound = replica.register(&after.origin).filter(|_| replica.bound().contains_key(&after.origin));
+    if bound.is_some_and(|register| is_packed(register)) {
+        return None;
+    }
+    let entries = replica.past(after)?.entries_to(after, 0)?.map(|entry| entry.bytes().clone()).collect();
+    Some(PastMessage { after: after.clone(), entries })
+}
+
 fn write_bytes(w: &mut Writer, items: &[Bytes]) {
     w.array(items.len());
     for item in items {
@@ -412,6 +474,19 @@ fn write_bytes(w: &mut Writer, items: &[Bytes]) {
 
 fn read_bytes(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
     (0..r.array()?).map(|_| Ok(Bytes::copy_from_slice(r.bytes()?))).collect()
+}
+
+/// A list that is only written when something is in it.
+fn read_some<T>(
+    r: &mut Reader<'_>,
+    max: usize,
+    read: impl Fn(&[u8]) -> Result<T, BundleError>,
+) -> Result<Vec<T>, BundleError> {
+    let found = r.array()?;
+    if found == 0 || found > max {
+        return Err(CborError::Length { expected: max, found }.into());
+    }
+    (0..found).map(|_| read(r.bytes()?)).collect()
 }
 
 fn read_register(r: &mut Reader<'_>) -> Result<Packed, BundleError> {

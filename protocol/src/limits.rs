@@ -145,6 +145,12 @@ pub const REGISTERS_MAX: usize = 10_000;
 pub const RDF_STEPS_MAX: usize = 4096;
 /// How deep that search goes (`specs/verification.md` §4).
 pub const RDF_DEPTH_MAX: usize = 64;
+/// Old registers that one node keeps up to the point that a binding names (`specs/register.md` §10).
+pub const PASTS_MAX: usize = 256;
+/// Fork proofs of registers that nothing binds any more, of those that came in bundles (`specs/register.md` §7.1).
+pub const FORK_REPORTS_MAX: usize = 256;
+/// Old registers asked for in one exchange with a peer (`specs/sync.md` §3.3).
+pub const PASTS_ASKED_MAX: usize = 16;
 /// Bytes in a bundle (`specs/bundle.md` §1).
 pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
 /// Charters in a bundle (`specs/bundle.md` §1).

@@ -7,6 +7,7 @@ pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
+pub mod past;
 pub mod query;
 pub mod record;
 pub mod state;

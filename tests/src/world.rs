@@ -256,6 +256,20 @@ impl World {
         prepared.ground().clone()
     }
 
+    /// Signs a head over these leaves on an earlier ground, whatever they are: an adversary's.
+    pub fn publish_leaves(&mut self, name: &str, ground: usize, leaves: Vec<bytes::Bytes>) {
+        let agency = self.agencies.get_mut(name).expect("an agency");
+        let mut edge = agency.grounds[ground].edge.clone();
+        let first = edge.size();
+        leaves.iter().for_each(|leaf| edge.append(leaf));
+        let checkpoint = Checkpoint { origin: agency.origin.clone(), size: edge.size(), root: edge.root() };
+        let line = note::sign(&checkpoint.text(), &agency.keys[0], &agency.secret);
+        let note = Note::new(checkpoint.text(), vec![line]);
+        let head = SignedHead::authenticate(note, &agency.origin, &agency.keys).expect("a head");
+        agency.heads.push(checkpoint);
+        self.pieces.push(Piece::Head(head, first, leaves));
+    }
+
     /// Cosigns the newest head of an agency.
     pub fn witness(&mut self, name: &str, time: u64, witnesses: &[&str]) {
         let checkpoint = self.agencies[name].newest().clone();

@@ -8,6 +8,7 @@ use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
+use crate::register::fact::After;
 use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -40,6 +41,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             let held = replica.charters().iter().find(|c| c.charter().version() == *version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
         }
+        Request::Past { after, first } => past(replica, after, *first),
     };
     found.unwrap_or(Response::NotHeld)
 }
@@ -96,6 +98,12 @@ fn body(replica: &Replica, digest: &Digest, offset: u64, base: Option<&Digest>) 
     let from = usize::try_from(offset).ok().filter(|from| *from <= whole.len())?;
     let to = from.saturating_add(limits::STEP_SIZE_MAX).min(whole.len());
     Some(Response::Body { total: whole.len() as u64, is_delta, piece: whole.slice(from..to) })
+}
+
+/// Entries of an old register, whoever names it: the root says that they are the ones asked for.
+fn past(replica: &Replica, after: &After, first: u64) -> Option<Response> {
+    let entries = replica.past(after)?.entries_to(after, first)?;
+    Some(Response::Past(step(entries.map(|entry| entry.bytes().clone()))))
 }
 
 fn fork(replica: &Replica, origin: &str) -> Option<Response> {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
-use super::message::{ForkMessage, HeadMessage, Request, Response, Signed, StatementMessage};
+use super::message::{ForkMessage, HeadMessage, PastMessage, Request, Response, Signed, StatementMessage};
 use super::peers::Peers;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
 use crate::charter::SignedCharter;
@@ -31,6 +31,7 @@ use crate::log::cosignature::Cosignature;
 use crate::log::view::Leaf;
 use crate::register::admission::Admission;
 use crate::register::body::Record;
+use crate::register::fact::After;
 use crate::register::fork::ForkProof;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -86,11 +87,12 @@ enum Parked {
     Promise { cosignature: Cosignature },
     Publish { message: StatementMessage, timestamp: Option<Timestamp>, view: Option<super::duties::OwnView> },
     Charter { charter: Arc<SignedCharter>, source: Source },
+    Past { after: After, register: Arc<Register>, source: Source },
 }
 
 /// The replication machine of one node.
 pub struct Machine {
-    replica: Replica,
+    pub(super) replica: Replica,
     duties: Duties,
     pub(super) peers: Peers,
     next_ticket: u64,
@@ -102,6 +104,8 @@ pub struct Machine {
     /// Submissions whose next part is due.
     due: VecDeque<u64>,
     pub(super) outputs: Vec<Output>,
+    /// While it is restored: trust entries came whose registers are not looked for yet.
+    binds_later: bool,
     now_ms: u64,
 }
 
@@ -120,6 +124,7 @@ impl Machine {
             submissions: BTreeMap::new(),
             due: VecDeque::new(),
             outputs: Vec::new(),
+            binds_later: false,
             now_ms: 0,
         }
     }
@@ -138,6 +143,9 @@ impl Machine {
     /// Begins: whatever our duties left open is done now.
     pub fn started(&mut self, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
+        if std::mem::take(&mut self.binds_later) {
+            self.replica.rebind();
+        }
         self.replica.drop_unneeded_bodies();
         let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
         for origin in origins {
@@ -246,6 +254,15 @@ impl Machine {
         Some(Job::Fork { origin: message.origin, proof: message.proof, keys })
     }
 
+    fn past_job(&self, message: PastMessage) -> Job {
+        let witnessing = self.replica.witnessing().clone();
+        Job::Past { message, witnessing }
+    }
+
+    pub(super) fn check_past(&mut self, message: PastMessage, peer: &Peer) {
+        self.check(self.past_job(message), Source::Sync(peer.clone()));
+    }
+
     fn check(&mut self, job: Job, source: Source) {
         // A submission has one check at a time, so peers that fill the queue do not shut the operator out.
         if self.checks.len() >= limits::CHECKS_MAX && !source.is_local() {
@@ -274,6 +291,10 @@ impl Machine {
             }
             Ok(Checked::Fork(origin, proof)) => self.change(origin, Change::Fork(proof, source)),
             Ok(Checked::View(view)) => self.view_checked(view, &source),
+            Ok(Checked::Past(message, register)) => {
+                let frames = vec![Durable::Past(Bytes::from(message.encode()))];
+                self.park(None, frames, Parked::Past { after: message.after, register, source });
+            }
         }
     }
 
@@ -523,6 +544,14 @@ impl Machine {
                 }
                 self.part_done(&source, Ok(follows));
             }
+            Parked::Past { after, register, source } => {
+                let kept = self.replica.keep_past(&after, register);
+                if kept {
+                    self.outputs.push(Output::Changed);
+                    self.want_bodies(source.peer().as_ref());
+                }
+                self.part_done(&source, Ok(kept));
+            }
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
             for change in queue {
@@ -536,7 +565,10 @@ impl Machine {
         let queue = origin.as_ref().and_then(|o| self.busy.remove(o));
         self.outputs.push(Output::Notice(Notice::NotDurable { reason: reason.to_owned() }));
         match parked {
-            Parked::Register { source, .. } | Parked::Bodies { source, .. } | Parked::Charter { source, .. } => {
+            Parked::Register { source, .. }
+            | Parked::Bodies { source, .. }
+            | Parked::Charter { source, .. }
+            | Parked::Past { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
             // Neither was given away: it is tried again at the next tick, a view when the next one is due.

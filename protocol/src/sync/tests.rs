@@ -17,6 +17,9 @@ use crate::register::entry::Change;
 use crate::register::record::RecordKey;
 use crate::time::Time;
 
+mod evidence;
+mod recovery;
+
 const START_MS: u64 = 1_790_000_000_000;
 
 fn secret(name: &str) -> SecretKey {

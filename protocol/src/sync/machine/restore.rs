@@ -6,8 +6,17 @@ impl Machine {
     /// Takes back one durable record, in the order in which they were persisted. What does not hold any more (a key has
     /// been withdrawn since) is passed over: it is evidence, not state.
     pub fn restore(&mut self, durable: &Durable) {
+        if self.binds_later && !matches!(durable, Durable::Body(_)) {
+            // Bodies that came after the entries that name them: by now they had bound what follows.
+            self.binds_later = false;
+            self.replica.rebind();
+        }
         match durable {
-            Durable::Body(body) => self.replica.bodies_mut().insert(Arc::new(Record::new(body.clone()))),
+            Durable::Body(body) => {
+                let record = Arc::new(Record::new(body.clone()));
+                self.binds_later |= record.trust_entry().is_ok();
+                self.replica.bodies_mut().insert(record);
+            }
             Durable::Batch(message) => {
                 if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
                     self.restore_head(message);
@@ -30,6 +39,11 @@ impl Machine {
                     && register.add_fork_proof(proof).is_ok()
                 {
                     self.replica.install(register);
+                }
+            }
+            Durable::Past(message) => {
+                if let Ok(PastMessage { after, entries }) = PastMessage::decode(message) {
+                    drop(self.replica.offer_past(&after, &entries));
                 }
             }
             Durable::Charter(note) => {
