@@ -25,7 +25,7 @@ use crate::register::entry::Entry;
 use crate::register::fact::After;
 use crate::register::fork::ForkProof;
 use crate::register::fork::report::{ForkReport, ReportError};
-use crate::register::state::Register;
+use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::sync::Submission;
 use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
@@ -116,21 +116,28 @@ struct Packed {
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
-        let frozen = register.frozen().map(|frozen| bare_head(&frozen.head));
-        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).chain(frozen).collect();
+        let frozen = register.frozen().filter(|frozen| register.is_bound(&frozen.head));
+        let frozen = frozen.map(|frozen| bare_head(&frozen.head));
+        // A checkpoint by a key that is bound no more counts for nobody; its entries come under the next one.
+        let counts = |stand: &&Stand| register.is_bound(stand.head());
+        let stands = register.stands_from(0).filter(counts);
+        let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(frozen).collect();
         let mut first = 0;
         for head in &mut heads {
             head.first = first;
             head.entries = entries_from(register, first, head.checkpoint.size).collect();
             first = head.checkpoint.size;
         }
-        let newest = register.stands_other().last();
-        let witnessed = register.stand_other_witnessed();
+        // The other branch can be told only beside a checkpoint that it contradicts.
+        let point = register.fork_point().unwrap_or(u64::MAX);
+        let is_told = register.stands_from(0).filter(counts).any(|stand| stand.head().checkpoint().size > point);
+        let newest = register.stands_other().filter(counts).last().filter(|_| is_told);
+        let witnessed = register.stand_other_witnessed().filter(counts);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
         let origin = register.origin().to_owned();
         let fork = register
-            .fork_proof()
+            .fork_proof_current()
             .map(|proof| ForkMessage { origin: origin.clone(), proof: Bytes::from(proof.encode()) });
         let slots = replica.timestamps().get(&origin);
         let statements = slots
@@ -203,6 +210,7 @@ impl Bundle {
         let needed = registers.iter().flat_map(|r| r.bodies_needed()).chain(replica.bodies_of_pasts());
         let needed: BTreeSet<Digest> = needed.collect();
         let reports = replica.fork_reports();
+        let packed = registers.into_iter().map(|register| Packed::of(replica, register));
         Self {
             charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
             views: replica
@@ -212,7 +220,7 @@ impl Bundle {
                 .map(|held| Bytes::from(held.whole_message().encode()))
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
-            registers: registers.into_iter().map(|register| Packed::of(replica, register)).collect(),
+            registers: packed.filter(|packed| !packed.heads.is_empty()).collect(),
             pasts: replica.afters().iter().filter_map(|after| pack_past(replica, after)).collect(),
             reports: reports.values().take(limits::FORK_REPORTS_MAX).map(|report| ForkReport::clone(report)).collect(),
         }
@@ -425,7 +433,11 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
         && !register.is_forked()
     {
         let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
-        register.add_fork_proof(proof).map_err(|e| altered(Fault::Fork(e)))?;
+        match register.add_fork_proof(proof).map_err(Fault::Fork) {
+            Err(fault) if fault.is_the_senders() => return Err(altered(fault)),
+            // By a key that is bound no more.
+            Ok(_) | Err(_) => {}
+        }
     }
     let after = register.size_newest();
     replica.install(register);

@@ -317,7 +317,7 @@ impl Replica {
             newest,
             root,
             witnessed: register.size_witnessed(),
-            fork: register.fork_proof().map(|proof| proof.digest()),
+            fork: register.fork_proof_current().map(|proof| proof.digest()),
             other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
             other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::branch::Branch;
 use super::entry::{Entry, EntryError};
 use super::fork::ForkProof;
-use super::state::{Frozen, Register};
+use super::state::{Frozen, Register, Stand};
 use crate::digest::Digest;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
@@ -200,14 +200,20 @@ impl Register {
             return Admission::EntriesMismatch;
         }
         let Some(proof) = self.prove_fork(head, None) else { return Admission::EntriesMismatch };
-        self.fork.get_or_insert_with(|| Arc::new(proof));
+        self.keep_fork(proof);
         self.settle();
         Admission::Fork
     }
 
+    /// The newest checkpoint of the main branch by a key bound now. After a rotation a newer one may be by a key that
+    /// no longer counts: a proof made of it would be refused by everybody else.
+    fn newest_bound(&self) -> Option<&Arc<Stand>> {
+        self.main.stands().values().rev().find(|stand| self.is_bound(stand.head()))
+    }
+
     /// Proves that `head` and our newest head contradict each other; one above ours needs its entries.
     fn prove_fork(&self, head: &SignedHead, offer: Option<&Offer<'_>>) -> Option<ForkProof> {
-        let held = self.main.newest()?.head();
+        let held = self.newest_bound()?.head();
         let (ours, size) = (held.checkpoint().size, head.checkpoint().size);
         if ours == 0 {
             return None;
@@ -246,8 +252,10 @@ impl Register {
             }
             return Admission::Fork;
         }
-        if self.main.newest_head_size() > offer.common && self.fork.is_none() {
-            self.fork = self.prove_fork(&head, Some(offer)).map(Arc::new);
+        let signed = self.newest_bound().map_or(0, |stand| stand.head().checkpoint().size);
+        if signed > offer.common && self.fork.is_none() {
+            let proof = self.prove_fork(&head, Some(offer));
+            proof.into_iter().for_each(|proof| self.keep_fork(proof));
         }
         let (Some(_), Some(other)) = (&self.fork, self.start_other(offer)) else { return Admission::EntriesMismatch };
         let other = self.other.insert(other);

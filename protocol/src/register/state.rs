@@ -84,6 +84,8 @@ pub struct Register {
     pub(super) main: Branch,
     pub(super) other: Option<Branch>,
     pub(super) fork: Option<Arc<ForkProof>>,
+    /// Whether the proof holds under the keys bound now, so that others can check it.
+    fork_is_current: bool,
     pub(super) frozen: Option<Arc<Frozen>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
@@ -100,6 +102,7 @@ impl Register {
             main: Branch::new(),
             other: None,
             fork: None,
+            fork_is_current: false,
             frozen: None,
             w: 0,
             recognitions: Arc::default(),
@@ -154,6 +157,7 @@ impl Register {
     /// Binds other keys. Heads held stay; whether one is signed by the keys of a path, its signers tell.
     pub fn bind(&mut self, keys: &[VerifierKey]) {
         self.keys = keys.into();
+        self.fork_is_current = self.fork.as_ref().is_some_and(|proof| proof.check(&self.origin, keys).is_ok());
     }
 
     /// Returns the quorum and its admitting witnesses.
@@ -311,6 +315,18 @@ impl Register {
         self.fork.as_ref()
     }
 
+    /// Returns the fork proof if it holds under the keys bound now. One that was admitted under others is kept, and
+    /// nobody who binds only those of now can be told of it.
+    pub fn fork_proof_current(&self) -> Option<&Arc<ForkProof>> {
+        self.fork.as_ref().filter(|_| self.fork_is_current)
+    }
+
+    pub(super) fn keep_fork(&mut self, proof: ForkProof) {
+        if self.fork.is_none() {
+            (self.fork, self.fork_is_current) = (Some(Arc::new(proof)), true);
+        }
+    }
+
     /// Returns the last size that both branches have in common, when another branch is held.
     pub fn fork_point(&self) -> Option<u64> {
         self.other.as_ref().map(Branch::base)
@@ -358,9 +374,7 @@ impl Register {
     pub fn add_fork_proof(&mut self, proof: ForkProof) -> Result<bool, ForkError> {
         proof.check(&self.origin, &self.keys)?;
         let new = self.fork.is_none();
-        if new {
-            self.fork = Some(Arc::new(proof));
-        }
+        self.keep_fork(proof);
         Ok(new)
     }
 
@@ -381,7 +395,7 @@ impl Register {
     }
 
     /// True when the head is of this register and by a key bound now.
-    pub(super) fn is_bound(&self, head: &SignedHead) -> bool {
+    pub(crate) fn is_bound(&self, head: &SignedHead) -> bool {
         head.checkpoint().origin == *self.origin && head.signers().iter().any(|key| self.keys.contains(key))
     }
 

@@ -1,4 +1,5 @@
-//! Fork proofs of registers that nothing binds any more: kept and shown, without any effect (`specs/register.md` §7.1).
+//! Fork proofs under keys that nothing binds any more: kept and shown, and nobody else can be made to believe them
+//! (`specs/register.md` §7.1).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -108,7 +108,7 @@ fn past(replica: &Replica, after: &After, first: u64) -> Option<Response> {
 
 fn fork(replica: &Replica, origin: &str) -> Option<Response> {
     let register = replica.register(origin)?;
-    let proof = Bytes::from(register.fork_proof()?.encode());
+    let proof = Bytes::from(register.fork_proof_current()?.encode());
     let fits = |message: &HeadMessage| message.entries.iter().map(Bytes::len).sum::<usize>() <= limits::STEP_SIZE_MAX;
     let witnessed = register.stand_other_witnessed().and_then(|stand| other_message(register, stand)).filter(fits);
     // The newest that one response carries whole: entries that do not reach their head prove nothing.

@@ -51,7 +51,10 @@ impl Fault {
     /// A node that is ahead of us, or behind, is never at fault.
     pub fn is_the_senders(&self) -> bool {
         match self {
-            Self::Message(_) | Self::Fork(_) | Self::Past(_) => true,
+            Self::Message(_) | Self::Past(_) => true,
+            // A proof by keys that are bound no more, or not yet.
+            Self::Fork(ForkError::Head(HeadError::Note(NoteError::UnknownKey))) => false,
+            Self::Fork(_) => true,
             Self::Head(HeadError::Note(note)) | Self::Statement(note) => *note != NoteError::UnknownKey,
             Self::Head(HeadError::Checkpoint(_) | HeadError::WrongOrigin) => true,
             // Another network's view came from a node that does not belong here; a witness that we do not know, or a

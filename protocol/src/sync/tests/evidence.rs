@@ -187,3 +187,72 @@ fn a_witness_says_nothing_more_of_a_forked_register() {
         assert_eq!(held(&mut net, 0).size_witnessed(), size, "{kind:?}: what a quorum saw stands");
     }
 }
+
+/// The permission of transport, its register bound by these keys.
+fn grant_of(keys: &[VerifierKey]) -> (RecordKey, Bytes) {
+    let (key, body) = grant();
+    let old = format!("[\"{}\",\"{}\"]", register_key("transport.example"), timestamp_key("transport.example"));
+    let new: Vec<String> = keys.iter().map(|key| format!("\"{key}\"")).collect();
+    let text = String::from_utf8(body.to_vec()).expect("text");
+    assert!(text.contains(&old), "{text}");
+    (key, Bytes::from(text.replace(&old, &format!("[{}]", new.join(",")))))
+}
+
+/// Checkpoints by a key that is bound no more count for nobody: what is told of them refuses neither bundle nor peer.
+#[test]
+fn after_a_rotation_bundles_open_and_late_joiners_are_level() {
+    let transport = origin("transport.example");
+    let next = VerifierKey::new(&transport, Algorithm::Note, secret("next").public()).expect("a name");
+    let mut net = network();
+    let (mut interior, mut owner) = (Publisher::new(HOST), Publisher::new("transport.example"));
+    net.submit(3, interior.publish(&[grant()])).expect("published");
+    for text in ["one", "two"] {
+        net.submit(3, owner.publish(&[notice(text)])).expect("published");
+    }
+    // Added, the newest head signed again, the first one removed.
+    let keys = [register_key("transport.example"), next.clone()];
+    net.submit(3, interior.publish(&[grant_of(&keys)])).expect("published");
+    let mut head = owner.head(&[notice("three")]);
+    let text = head.checkpoint.text();
+    net.submit(3, Submission { heads: vec![head.clone()], ..Submission::default() }).expect("published");
+    head.own = vec![Signed::from_line(&note::sign(&text, &next, &secret("next")))];
+    (head.first, head.entries) = (3, Vec::new());
+    net.submit(3, Submission { heads: vec![head], ..Submission::default() }).expect("signed again");
+    net.submit(3, interior.publish(&[grant_of(std::slice::from_ref(&next))])).expect("published");
+    net.tick(70);
+    assert_eq!(net.sizes(4, "transport.example"), (3, 3));
+    let bundle = Bundle::of(net.node(4).machine.replica());
+    let (opened, _) = bundle.open(net.now_ms / 1000).expect("it holds under the keys of now");
+    let register = opened.register(&transport).cloned().expect("held");
+    assert_eq!((register.size_newest(), register.size_witnessed()), (3, 3));
+    assert!(Bundle::of(&opened) == bundle, "what is opened packs to the same bytes");
+    net.nodes.push(Some(node(Duties::none())));
+    (0..6).for_each(|i| net.node(i).gossip_off = true);
+    net.link(5, 1);
+    net.run();
+    net.tick(30);
+    assert_eq!(net.sizes(5, "transport.example"), (3, 3));
+    // The removed key signs another history: nobody is impressed, and nobody at fault.
+    let mut thief = Publisher::new("transport.example");
+    assert!(net.submit(4, thief.publish(&[notice("old")])).is_err());
+    assert!(!net.node(4).machine.replica().register(&transport).expect("held").is_forked());
+}
+
+/// A proof that was admitted under keys that were removed since stays here, and is pressed on nobody.
+#[test]
+fn a_proof_under_removed_keys_is_kept_and_spoils_nothing() {
+    let Histories { honest, thief, .. } = histories(1, 1);
+    let mut net = network();
+    for part in honest {
+        net.submit(3, part).expect("published");
+    }
+    net.submit(4, thief).expect("a fork is taken as evidence");
+    let mut register = held(&mut net, 4);
+    let other = VerifierKey::new(&origin(HOST), Algorithm::Note, secret("next").public()).expect("a name");
+    register.bind(&[other]);
+    assert!(register.is_forked() && register.fork_proof_current().is_none());
+    register.bind(&[register_key(HOST)]);
+    assert!(register.fork_proof_current().is_some());
+    let fault = check::Fault::Fork(register.fork_proof().expect("held").check(&origin(HOST), &[]).expect_err("no key"));
+    assert!(!fault.is_the_senders(), "whoever sent it may be behind, or ahead");
+}

@@ -45,9 +45,10 @@ fn recovered() -> (Net, After) {
     point.size -= 1;
     let register = net.node(4).machine.replica().register(&origin(OLD)).expect("held");
     point.root = register.root_at(point.size).expect("it is held");
-    // The thief goes on in the old register.
+    // The thief goes on in the old register, and then its owner, who does not know.
     let mut thief = Publisher { host: OLD, ground: edge };
     net.submit(3, thief.publish(&[list(&[])])).expect("published");
+    net.submit(3, Submission { heads: vec![head], ..Submission::default() }).expect("evidence is taken");
     let after = After { origin: point.origin, size: point.size, root: point.root };
     let mut new = Publisher::new(NEW);
     net.submit(3, interior.publish(&[grant_to(NEW, Some(&after))])).expect("published");
