@@ -28,7 +28,7 @@ use crate::register::fork::report::{ForkReport, ReportError};
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::sync::Submission;
-use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
+use crate::sync::answer::{bare_head, bare_message, entries_from, other_message, stopped_message};
 use crate::sync::check::{Checked, Fault, Job};
 use crate::sync::message::{ForkMessage, HeadMessage, MessageError, PastMessage, StatementMessage};
 
@@ -116,7 +116,7 @@ struct Packed {
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
-        let frozen = register.frozen().filter(|frozen| register.is_bound(&frozen.head));
+        let frozen = register.frozen_main().filter(|frozen| register.is_bound(&frozen.head));
         let frozen = frozen.map(|frozen| bare_head(&frozen.head));
         // A checkpoint by a key that is bound no more counts for nobody; its entries come under the next one.
         let counts = |stand: &&Stand| register.is_bound(stand.head());
@@ -128,13 +128,16 @@ impl Packed {
             head.entries = entries_from(register, first, head.checkpoint.size).collect();
             first = head.checkpoint.size;
         }
-        // The other branch can be told only beside a checkpoint that it contradicts.
+        // The other branch can be told only with the proof, or beside a checkpoint that it contradicts.
         let point = register.fork_point().unwrap_or(u64::MAX);
-        let is_told = register.stands_from(0).filter(counts).any(|stand| stand.head().checkpoint().size > point);
+        let is_told = register.fork_proof_current().is_some()
+            || register.stands_from(0).filter(counts).any(|stand| stand.head().checkpoint().size > point);
         let newest = register.stands_other().filter(counts).last().filter(|_| is_told);
         let witnessed = register.stand_other_witnessed().filter(counts);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
+        let stopped = register.stopped_other().filter(|stopped| is_told && register.is_bound(&stopped.head));
+        heads.extend(stopped.and_then(|_| stopped_message(register)));
         let origin = register.origin().to_owned();
         let fork = register
             .fork_proof_current()
@@ -418,6 +421,17 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     let before = register.size_newest();
     let is_new = register.newest_head().is_none() && register.frozen().is_none();
     let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
+    // Before the heads, of which another proof of the same could be made.
+    if let Some(fork) = &packed.fork
+        && !register.is_forked()
+    {
+        let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
+        match register.add_fork_proof(proof).map_err(Fault::Fork) {
+            Err(fault) if fault.is_the_senders() => return Err(altered(fault)),
+            // By a key that is bound no more.
+            Ok(_) | Err(_) => {}
+        }
+    }
     for head in &heads {
         // On the way a cosignature that fails costs the head nothing; a bundle was packed of such as hold.
         keys.check(&head.checkpoint, &head.cosignatures).map_err(|e| altered(Fault::Statement(e)))?;
@@ -427,16 +441,6 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
         let bare = head.entries.is_empty();
         if !admission.changed() && !bare && admission.code() != "register-frozen" {
             return Err(BundleError::NotAdmitted { origin: origin.clone(), code: admission.code() });
-        }
-    }
-    if let Some(fork) = &packed.fork
-        && !register.is_forked()
-    {
-        let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
-        match register.add_fork_proof(proof).map_err(Fault::Fork) {
-            Err(fault) if fault.is_the_senders() => return Err(altered(fault)),
-            // By a key that is bound no more.
-            Ok(_) | Err(_) => {}
         }
     }
     let after = register.size_newest();

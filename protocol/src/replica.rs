@@ -308,7 +308,7 @@ impl Replica {
         let register = self.registers.get(origin)?;
         let published = self.timestamps.get(origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
         // A frozen register reaches as far as the head that froze it, so that others come to see that head.
-        let (newest, root) = match register.frozen() {
+        let (newest, root) = match register.frozen_main() {
             Some(frozen) => (frozen.head.checkpoint().size, frozen.head.checkpoint().root),
             None => (register.size_newest(), register.root_at(register.size_newest())?),
         };
@@ -318,7 +318,7 @@ impl Replica {
             root,
             witnessed: register.size_witnessed(),
             fork: register.fork_proof_current().map(|proof| proof.digest()),
-            other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
+            other: size_other(register),
             other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,
         })
@@ -400,6 +400,13 @@ impl Replica {
             Bound::read(&entry.entity, entry.terms.register.as_ref()?)
         })
     }
+}
+
+/// The size of the newest head of the other branch, also of one that it cannot reach.
+fn size_other(register: &Register) -> u64 {
+    let stopped = register.stopped_other().map(|stopped| &stopped.head);
+    let heads = register.stands_other().map(|stand| stand.head()).chain(stopped);
+    heads.map(|head| head.checkpoint().size).max().unwrap_or(0)
 }
 
 fn witnessing(charter: &Charter) -> Arc<Witnessing> {

@@ -256,6 +256,17 @@ impl World {
         prepared.ground().clone()
     }
 
+    /// Returns the bytes of an entry on an earlier ground, and sends its bodies.
+    pub fn prepare_on(&mut self, name: &str, ground: usize, edits: Vec<Edit>) -> bytes::Bytes {
+        let change = |(key, body): &Edit| Change { key: key.clone(), digest: body.as_ref().map(|b| Digest::of(b)) };
+        let time = Time::from_secs_saturating(NOW - 1000);
+        let changes = edits.iter().map(change).collect();
+        let prepared = self.agencies[name].grounds[ground].prepare(time, changes).expect("a valid entry");
+        let bodies = edits.into_iter().filter_map(|(_, body)| body);
+        self.pieces.extend(bodies.map(|body| Piece::Body(Arc::new(Record::new(body)))));
+        prepared.entries()[0].bytes().clone()
+    }
+
     /// Signs a head over these leaves on an earlier ground, whatever they are: an adversary's.
     pub fn publish_leaves(&mut self, name: &str, ground: usize, leaves: Vec<bytes::Bytes>) {
         let agency = self.agencies.get_mut(name).expect("an agency");

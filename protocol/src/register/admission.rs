@@ -182,10 +182,8 @@ impl Register {
             Err(error) => {
                 // The valid entries before it are kept, and count as pending.
                 let number = self.main.size();
-                let place = usize::try_from(number - offer.common).unwrap_or(usize::MAX);
-                let entry = offer.fresh.get(place).cloned().unwrap_or_default();
-                let rest = offer.fresh.get(place.saturating_add(1)..).unwrap_or_default().to_vec();
-                self.frozen = Some(Arc::new(Frozen { head, number, entry, rest, error: error.clone() }));
+                let leaves = behind(offer.fresh, number - offer.common);
+                self.frozen = Some(Arc::new(Frozen::at(head, number, leaves, error.clone())));
                 Admission::Frozen(error)
             }
         }
@@ -246,9 +244,12 @@ impl Register {
             if offer.common < point || shared < tail.len().min(known) {
                 return Admission::ThirdBranch;
             }
-            drop(other.extend(tail.get(known..).unwrap_or_default())); // an invalid entry stops the branch there
-            if offer.size <= other.size() {
+            let stopped = other.extend(tail.get(known..).unwrap_or_default()); // an invalid entry stops the branch there
+            let size = other.size();
+            if offer.size <= size {
                 other.remember(head);
+            } else if let Err(error) = stopped {
+                self.stop(head, size, behind(&tail, size - point), error);
             }
             return Admission::Fork;
         }
@@ -257,19 +258,38 @@ impl Register {
             let proof = self.prove_fork(&head, Some(offer));
             proof.into_iter().for_each(|proof| self.keep_fork(proof));
         }
-        let (Some(_), Some(other)) = (&self.fork, self.start_other(offer)) else { return Admission::EntriesMismatch };
+        let (Some(_), Some((other, stopped))) = (&self.fork, self.start_other(offer)) else {
+            return Admission::EntriesMismatch;
+        };
+        let size = other.size();
         let other = self.other.insert(other);
-        if offer.size <= other.size() {
+        if offer.size <= size {
             other.remember(head);
+        } else if let Err(error) = stopped {
+            self.stop(head, size, behind(offer.fresh, size - offer.common), error);
         }
         Admission::Fork
     }
 
-    fn start_other(&self, offer: &Offer<'_>) -> Option<Branch> {
+    /// Remembers the head that the other branch cannot reach, so that others come to hold the entries before.
+    fn stop(&mut self, head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) {
+        let size = head.checkpoint().size;
+        let is_larger = self.stopped_other().is_none_or(|held| held.head.checkpoint().size < size);
+        if is_larger && !matches!(error, EntryError::UpgradeNeeded { .. }) {
+            self.stopped = Some(Arc::new(Frozen::at(head, number, leaves, error)));
+        }
+    }
+
+    fn start_other(&self, offer: &Offer<'_>) -> Option<(Branch, Result<(), EntryError>)> {
         let edge = self.main.tree().edge(offer.common)?;
         let before = self.main.proof_of_last(offer.common).map(|(entry, proof)| Arc::new((entry.clone(), proof)));
         let mut other = Branch::from_edge(&edge, before, self.main.state_at(offer.common)?);
-        drop(other.extend(offer.fresh));
-        Some(other)
+        let stopped = other.extend(offer.fresh);
+        Some((other, stopped))
     }
+}
+
+/// The leaves after the first `count`.
+fn behind(leaves: &[Bytes], count: u64) -> &[Bytes] {
+    usize::try_from(count).ok().and_then(|count| leaves.get(count..)).unwrap_or_default()
 }

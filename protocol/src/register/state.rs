@@ -53,6 +53,29 @@ pub struct Frozen {
     pub error: EntryError,
 }
 
+impl Frozen {
+    /// What stopped a branch that held `number` entries under `head`, of which these came after them.
+    pub(super) fn at(head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) -> Self {
+        let (entry, rest) =
+            leaves.split_first().map_or((Bytes::new(), Vec::new()), |(e, rest)| (e.clone(), rest.to_vec()));
+        Self { head, number, entry, rest, error }
+    }
+
+    /// Visits the entries from the invalid one on.
+    pub fn leaves(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.entry).chain(&self.rest)
+    }
+
+    /// True when the invalid entry comes right after the last of this branch.
+    fn continues(&self, branch: &Branch) -> bool {
+        let edge = branch.tree().edge(self.number).filter(|_| branch.size() == self.number);
+        edge.is_some_and(|mut edge| {
+            self.leaves().for_each(|leaf| edge.append(leaf));
+            edge.root() == self.head.checkpoint().root
+        })
+    }
+}
+
 /// Why a state was not taken as a register's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -87,6 +110,8 @@ pub struct Register {
     /// Whether the proof holds under the keys bound now, so that others can check it.
     fork_is_current: bool,
     pub(super) frozen: Option<Arc<Frozen>>,
+    /// The largest head that the other branch cannot reach, for an entry under it is not valid.
+    pub(super) stopped: Option<Arc<Frozen>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
     recognitions: Arc<BTreeSet<RecordKey>>,
@@ -104,6 +129,7 @@ impl Register {
             fork: None,
             fork_is_current: false,
             frozen: None,
+            stopped: None,
             w: 0,
             recognitions: Arc::default(),
         }
@@ -351,6 +377,17 @@ impl Register {
     pub fn stand_other_witnessed(&self) -> Option<&Stand> {
         let other = self.other.as_ref()?;
         other.stand(other.quorum_in(Excluded(other.base()), Unbounded)?).map(Arc::as_ref)
+    }
+
+    /// Returns what froze the register, if it continues the main branch: the branches may have changed places since.
+    pub fn frozen_main(&self) -> Option<&Arc<Frozen>> {
+        self.frozen.as_ref().filter(|frozen| frozen.continues(&self.main))
+    }
+
+    /// Returns the head that the other branch stopped below, at an entry that is not valid.
+    pub fn stopped_other(&self) -> Option<&Arc<Frozen>> {
+        let other = self.other.as_ref()?;
+        self.stopped.iter().chain(&self.frozen).find(|stopped| stopped.continues(other))
     }
 
     /// Returns what froze the register.

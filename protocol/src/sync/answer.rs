@@ -8,6 +8,7 @@ use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
+use crate::register::entry::Entry;
 use crate::register::fact::After;
 use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
@@ -48,7 +49,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let register = replica.register(origin)?;
-    let mut newest = match register.frozen() {
+    let mut newest = match register.frozen_main() {
         Some(frozen) => bare_head(&frozen.head),
         None => bare_message(register.newest_stand()?),
     };
@@ -66,9 +67,9 @@ fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
 
 /// Entries of the main branch below `size`, and where the register is frozen all that its last head holds.
 pub(crate) fn entries_from(register: &Register, first: u64, size: u64) -> impl Iterator<Item = Bytes> {
-    let frozen = register.frozen();
+    let frozen = register.frozen_main();
     let skipped = frozen.map_or(0, |frozen| first.saturating_sub(frozen.number));
-    let tail = frozen.into_iter().flat_map(|frozen| std::iter::once(&frozen.entry).chain(&frozen.rest));
+    let tail = frozen.into_iter().flat_map(|frozen| frozen.leaves());
     let tail = tail.skip(usize::try_from(skipped).unwrap_or(usize::MAX)).cloned();
     let valid = register.entries(first, size).map(|entry| entry.bytes().clone());
     valid.chain(tail).take(usize::try_from(size.saturating_sub(first)).unwrap_or(usize::MAX))
@@ -113,7 +114,8 @@ fn fork(replica: &Replica, origin: &str) -> Option<Response> {
     let witnessed = register.stand_other_witnessed().and_then(|stand| other_message(register, stand)).filter(fits);
     // The newest that one response carries whole: entries that do not reach their head prove nothing.
     let stands: Vec<&Stand> = register.stands_other().collect();
-    let newest = stands.iter().rev().filter_map(|stand| other_message(register, stand)).find(fits);
+    let newest = stands.iter().rev().filter_map(|stand| other_message(register, stand));
+    let newest = stopped_message(register).into_iter().chain(newest).find(fits);
     let newest = newest.filter(|newest| witnessed.as_ref().is_none_or(|w| w.checkpoint.size < newest.checkpoint.size));
     Some(Response::Fork { proof, other: witnessed.into_iter().chain(newest).collect() })
 }
@@ -124,6 +126,15 @@ pub(crate) fn other_message(register: &Register, stand: &Stand) -> Option<HeadMe
     message.first = register.fork_point()?;
     let count = usize::try_from(message.checkpoint.size.checked_sub(message.first)?).ok()?;
     message.entries = register.entries_other().take(count).map(|entry| entry.bytes().clone()).collect();
+    Some(message)
+}
+
+/// The head that the other branch cannot reach, with all entries under it from the fork point on.
+pub(crate) fn stopped_message(register: &Register) -> Option<HeadMessage> {
+    let stopped = register.stopped_other()?;
+    let mut message = bare_head(&stopped.head);
+    message.first = register.fork_point()?;
+    message.entries = register.entries_other().map(Entry::bytes).chain(stopped.leaves()).cloned().collect();
     Some(message)
 }
 

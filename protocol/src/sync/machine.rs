@@ -782,7 +782,8 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    (sizes, register.is_forked(), register.frozen().is_some(), stands)
+    let stopped = register.stopped_other().map(|stopped| stopped.head.checkpoint().size);
+    (sizes, register.is_forked(), register.frozen().is_some(), stopped, stands)
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

@@ -334,7 +334,8 @@ impl Machine {
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
         // Of a fork both branches are held here once; then the peer's other root is nothing new.
         let is_other_branch = |r: &Register| {
-            let mut heads = r.stands_other().map(|stand| stand.head().checkpoint());
+            let stopped = r.stopped_other().map(|stopped| stopped.head.checkpoint());
+            let mut heads = r.stands_other().map(|stand| stand.head().checkpoint()).chain(stopped);
             heads.any(|head| head.size == leaf.newest && head.root == leaf.root)
         };
         let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
