@@ -101,6 +101,12 @@ fn words(code: Code) -> Four {
             "Nothing signed in its name counts any more.",
             NOT_RELY,
         ),
+        Code::DidForked => (
+            "its issuer's DID has two histories",
+            "copies of the log of the issuer's did:webvh DID part, and the key is not in all of them",
+            "Whoever holds the issuer's update keys signed two histories; only a key that stands in both counts.",
+            "report it",
+        ),
         Code::IssuerUnbound => (
             "the key is not the issuer's",
             "the key does not belong to the issuer that the credential names",
@@ -285,6 +291,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "some data is older than the limit, and the policy tolerates it up to a second one",
             "A revocation may exist that has not reached this machine.",
         ),
+        Warning::CharterForked => (
+            "charter-forked",
+            "two charters of one version are signed; by either of them this stands",
+            "Report it, then choose a side: standfast charter pin FILE",
+        ),
         Warning::CharterExpiresSoon => (
             "charter-expires-soon",
             "the charter ends within 30 days",
@@ -295,6 +306,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "the policy does not judge whether the issuer is authorised",
             "Anybody with a DID could have issued it.",
         ),
+        Warning::IssuerSilent => (
+            "issuer-silent",
+            "the issuer has been silent for longer than the policy's first limit",
+            "What it last said still stands as of then; it may have lost its servers or its keys.",
+        ),
         Warning::NowGiven => (
             "now-given",
             "the clock was given by hand, with --now",
@@ -304,12 +320,14 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 6] = [
+pub const WARNINGS: [Warning; 8] = [
     Warning::RegisterForked,
     Warning::RegisterFrozen,
+    Warning::CharterForked,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,
     Warning::TrustOff,
+    Warning::IssuerSilent,
     Warning::NowGiven,
 ];
 

@@ -20,8 +20,11 @@ use crate::output::{Sign, words};
 
 /// Opens the snapshot to judge by: the bundle or data directory of `--trust`, else this data directory's.
 pub fn snapshot(context: &Context) -> CliResult<Arc<Snapshot>> {
-    let named = context.config.trust.clone().unwrap_or_else(|| context.config.data_dir.clone());
-    let path = if named.is_dir() { named.join(SNAPSHOT_FILE_NAME) } else { named };
+    let path = match context.config.trust.clone() {
+        Some(named) if !named.is_dir() => named,
+        Some(named) => named.join(SNAPSHOT_FILE_NAME),
+        None => context.config.data_dir.join(SNAPSHOT_FILE_NAME),
+    };
     read(context, &path).map(Snapshot::new)
 }
 
@@ -110,12 +113,11 @@ pub fn records(register: &Register, prefix: &str) -> Vec<(RecordKey, Digest)> {
 
 /// Says what state a register is in: its sign and its stable word.
 pub fn state(register: &Register) -> (Sign, &'static str) {
-    let signed = register.newest_head().map_or(0, |head| head.checkpoint().size);
     if register.is_forked() {
         (Sign::Tampered, "forked")
     } else if register.frozen().is_some() {
         (Sign::Tampered, "frozen")
-    } else if signed > register.size_newest() {
+    } else if register.unread().is_some() {
         (Sign::Open, "upgrade-needed")
     } else {
         (Sign::Good, "good")

@@ -11,6 +11,8 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
+use crate::change::batch::Waiting;
+use crate::held;
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, Style, words};
 
@@ -36,6 +38,25 @@ pub struct Standing {
     pub registers: Vec<RegisterStanding>,
     /// Origins of forked registers.
     pub forks: Vec<String>,
+    /// Statuses that wait on this machine.
+    #[serde(default)]
+    pub batches: Vec<Waiting>,
+    /// Registers of this machine that were published past the write fence.
+    #[serde(default)]
+    pub overrides: Vec<Overridden>,
+}
+
+/// A register that was published past the write fence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// Its origin.
+    pub register: String,
+    /// When, the last time.
+    pub at: Time,
+    /// At which size.
+    pub size: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// The charter.
@@ -47,6 +68,36 @@ pub struct CharterStanding {
     pub expires_at: Time,
     /// Since a quorum of views named it.
     pub age_s: Option<u64>,
+    /// SHA-256 of its text.
+    #[serde(default)]
+    pub digest: String,
+    /// How many witnesses name it in their newest views.
+    #[serde(default)]
+    pub named_by: u64,
+    /// Two charters of one version, of which nobody here has chosen one.
+    #[serde(default)]
+    pub fork: Option<CharterForkStanding>,
+}
+
+/// Two charters of one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CharterForkStanding {
+    /// The version of both.
+    pub version: u64,
+    /// Their digests.
+    pub digests: Vec<String>,
+}
+
+/// Seconds before its end from which a charter is warned about (`specs/charter.md` §6).
+const CHARTER_WARNING_S: u64 = 30 * 86_400;
+
+impl CharterStanding {
+    /// Returns the words on its end when that is near: `charter 3 ends in 12 days`.
+    pub fn ends_soon(&self, now: Time) -> Option<String> {
+        let left = self.expires_at.since(now);
+        let soon = self.expires_at > now && left < CHARTER_WARNING_S;
+        soon.then(|| format!("charter {} ends in {}", self.version, words::left(left)))
+    }
 }
 
 /// The node.
@@ -98,6 +149,9 @@ pub struct RegisterStanding {
     pub bodies_missing: Option<u64>,
 }
 
+/// Why a register leaves it open that newer data does not help.
+pub const NEWER_ENTRIES: &str = "has entries of a newer version";
+
 /// Until when verifying works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
@@ -124,12 +178,20 @@ impl Standing {
                 version: charter.version(),
                 expires_at: Time::from_secs_saturating(charter.document().expires_at),
                 age_s: ages.age(ages.charter),
+                digest: charter.digest().to_string(),
+                named_by: snapshot.naming_charter().len() as u64,
+                fork: snapshot.replica().chain().fork().map(|fork| CharterForkStanding {
+                    version: fork.version,
+                    digests: fork.sides.iter().map(|side| side.charter().digest().to_string()).collect(),
+                }),
             },
             node: NodeStanding { witnesses_named: Some(snapshot.quorum().witnesses().len() as u64), ..node },
             clock: ClockStanding { device_at: now, bound_at: bound },
             ready_until_at: None,
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
             registers,
+            batches: Vec::new(),
+            overrides: Vec::new(),
         };
         let readiness = standing.readiness(policy);
         standing.ready_until_at = readiness.until.filter(|_| readiness.open.is_empty());
@@ -153,6 +215,9 @@ impl Standing {
         let mut open = Vec::new();
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
+        if let Some(fork) = &charter.fork {
+            open.push((format!("charter {}", fork.version), "signed twice: pin one".to_owned()));
+        }
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
         } else {
@@ -175,6 +240,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
+                ("upgrade-needed", _) => open.push((name, NEWER_ENTRIES.to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
@@ -255,11 +321,7 @@ impl RegisterStanding {
         let age = |choose: fn(&standfast_protocol::freshness::Ages) -> Option<u64>| {
             ages.as_ref().and_then(|ages| ages.age(choose(ages)))
         };
-        let state = match (register.is_forked(), register.frozen()) {
-            (true, _) => "forked",
-            (_, Some(_)) => "frozen",
-            _ => "good",
-        };
+        let (_, state) = held::state(register);
         let witnessed = register.size_witnessed();
         let missing = register.bodies_needed().iter().filter(|digest| !held.bodies().contains(digest)).count();
         Self {

@@ -3,14 +3,18 @@
 //! ```text
 //! GET  /v1/health                              GET  /v1/status
 //! GET  /v1/peers                               GET  /v1/snapshot                    the bundle
+//! GET  /v1/fence/{origin}                      what is known of the newest head of a register
 //! POST /v1/submit                              a bundle or an envelope
 //! POST /v1/publish                             an envelope
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
 //! POST /v1/verify?policy=NAME                  a credential
+//! GET  /v1/registers/{origin}/{file}           checkpoint, tiles, bodies (C2SP tlog-tiles)
+//! POST /authorization                          POST /recognition                    ToIP TRQP v2
 //! ```
 //!
 //! A web page that is open in a browser on this machine must not reach it: requests name this machine as their host
-//! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first.
+//! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first. Only
+//! TRQP is asked without our header: it changes nothing, and wants the content type `application/json`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,9 +37,12 @@ use crate::run::NodeHandle;
 mod answer;
 mod did;
 pub mod envelope;
+mod fence;
 mod records;
 mod status;
 mod submit;
+mod tiles;
+mod trqp;
 mod verify;
 
 pub use status::status_document;
@@ -48,6 +55,9 @@ const BODY_SIZE_MAX: usize = 4 * 1024 * 1024;
 const HEAVY_MAX: usize = 2;
 /// The header that a write carries unless it is CBOR.
 pub const WRITE_HEADER: &str = "x-standfast";
+
+/// Questions of ToIP TRQP v2, whose clients do not send that header; they change nothing.
+const TRQP: [&str; 2] = ["/authorization", "/recognition"];
 
 /// What handlers share.
 struct Shared {
@@ -119,6 +129,7 @@ fn router(shared: Arc<Shared>) -> Router {
     let submissions = Router::new()
         .route("/v1/submit", post(submit::submit))
         .route("/v1/publish", post(submit::submit))
+        .route("/v1/charter/choice", post(submit::choose))
         .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX))
         .layer(middleware::from_fn_with_state(SUBMISSION_SIZE_MAX, announced));
     Router::new()
@@ -126,9 +137,13 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(status::peers))
         .route("/v1/snapshot", get(records::snapshot))
+        .route("/v1/fence/{*origin}", get(fence::fence))
         .route("/v1/records/{register}/{*record}", get(records::record))
+        .route("/v1/registers/{*path}", get(tiles::file))
         .route("/1.0/identifiers/{did}", get(did::resolve))
         .route("/v1/verify", post(verify::verify))
+        .route(TRQP[0], post(trqp::authorization))
+        .route(TRQP[1], post(trqp::recognition))
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .layer(middleware::from_fn_with_state(BODY_SIZE_MAX, announced))
         .merge(submissions)
@@ -157,7 +172,7 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
         let message = "expected a request whose Host names this machine";
         return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
     }
-    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let reads = [Method::GET, Method::HEAD].contains(request.method()) || TRQP.contains(&request.uri().path());
     if !reads && !is_deliberate(request.headers()) {
         let message = "expected the header X-Standfast: 1, or the content type application/cbor";
         return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
@@ -165,7 +180,8 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    // What is held changes; only a handler that knows better says so.
+    headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
     response.into_response()
 }
 

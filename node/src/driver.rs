@@ -14,7 +14,7 @@ use libp2p::PeerId;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::sync::check::{Checked, Fault, Job};
 use standfast_protocol::sync::{
-    Durable, Event, Gossip, Machine, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict,
+    Durable, Event, FenceReport, Gossip, Machine, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict,
 };
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +51,7 @@ const NETWORK_AGAIN_S: (u64, u64) = (1, 60);
 /// What others ask of the task.
 pub(crate) enum Command {
     Submit(Submission, oneshot::Sender<Result<usize, SubmitError>>),
+    Fence(String, oneshot::Sender<Option<FenceReport>>),
     Stop,
     /// Ends the network task, as a panic in it would.
     #[cfg(test)]
@@ -177,6 +178,12 @@ impl Driver {
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Submit(submission, reply)) => self.submit(submission, reply).await,
+                    Some(Command::Fence(origin, reply)) => {
+                        // What is held is shown first: whoever asks goes on from it.
+                        self.publish();
+                        // Whoever asked may have gone meanwhile.
+                        let _ = reply.send(self.machine.fence(&origin));
+                    }
                     Some(Command::Stop) | None => break,
                     #[cfg(test)]
                     Some(Command::EndNetwork) => {

@@ -126,6 +126,7 @@ fn durable_of(frame: &Frame) -> Option<Durable> {
         FrameKind::Fork => Durable::Fork(payload),
         FrameKind::Charter => Durable::Charter(payload),
         FrameKind::Past => Durable::Past(payload),
+        FrameKind::Choice => Durable::Choice(payload),
         // It belongs to the signer's ledger, not to what is replicated.
         FrameKind::Prepared => return None,
     })
@@ -141,6 +142,7 @@ pub(crate) fn frames_of(durables: Vec<Durable>) -> Result<Vec<Frame>, JournalErr
         Durable::Fork(payload) => Frame::new(FrameKind::Fork, payload),
         Durable::Charter(payload) => Frame::new(FrameKind::Charter, payload),
         Durable::Past(payload) => Frame::new(FrameKind::Past, payload),
+        Durable::Choice(payload) => Frame::new(FrameKind::Choice, payload),
     };
     durables.into_iter().map(frame).collect()
 }

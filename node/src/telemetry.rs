@@ -111,7 +111,7 @@ impl Telling {
                 Notice::Quorum { .. } => "quorum",
                 Notice::Forked { .. } => "fork",
                 Notice::Frozen { .. } => "frozen",
-                Notice::Charter { .. } => "charter",
+                Notice::Charter { .. } | Notice::CharterForked { .. } | Notice::WitnessesChanged { .. } => "charter",
                 Notice::Refused { .. } => "refused",
                 Notice::CaughtUp { .. } => "sync",
                 Notice::NotDurable { .. } => "store",
@@ -200,6 +200,10 @@ fn notice_text(notice: &Notice, witnesses_named: usize) -> String {
             format!("! {}: a wrong entry is signed after size {}, proof kept", host(origin), grouped(*size))
         }
         Notice::Charter { version } => format!("{version} is in force"),
+        Notice::CharterForked { version, in_force } => {
+            format!("! {version} is signed twice: {in_force} stays in force until one is pinned")
+        }
+        Notice::WitnessesChanged { version } => format!("{version}: its witnesses are in force"),
         Notice::Refused { peer, reason } => format!("{}: {}", short(peer), foreign(reason)),
         Notice::CaughtUp { peer, origin, entries, bytes } => format!(
             "caught up {} of {}: {} from {}",
@@ -219,7 +223,8 @@ fn notice_facts(notice: &Notice, witnesses_named: usize) -> Value {
             json!({"register": origin, "size": size, "witnesses": witnesses, "witnesses_named": witnesses_named})
         }
         Notice::Forked { origin, size } | Notice::Frozen { origin, size } => json!({"register": origin, "size": size}),
-        Notice::Charter { version } => json!({"charter": version}),
+        Notice::Charter { version } | Notice::WitnessesChanged { version } => json!({"charter": version}),
+        Notice::CharterForked { version, in_force } => json!({"charter": in_force, "forked": version}),
         Notice::Refused { peer, reason } => json!({"peer": &**peer, "reason": reason}),
         Notice::CaughtUp { peer, origin, entries, bytes } => {
             json!({"peer": &**peer, "register": origin, "entries": entries, "size_bytes": bytes})

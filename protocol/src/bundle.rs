@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [+ past message],
-//!  ? 5: [+ fork report]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 5: [version, [charter note…]],
+//!  ? 6: [+ past message], ? 7: [+ fork report]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::charter::{CharterError, SignedCharter};
+use crate::charter::{Chain, CharterError, SignedCharter};
 use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::limits;
@@ -116,12 +116,11 @@ struct Packed {
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
-        let frozen = register.frozen_main().filter(|frozen| register.is_bound(&frozen.head));
-        let frozen = frozen.map(|frozen| bare_head(&frozen.head));
+        let stopped = register.tail().filter(|tail| register.is_bound(tail.head)).map(|tail| bare_head(tail.head));
         // A checkpoint by a key that is bound no more counts for nobody; its entries come under the next one.
         let counts = |stand: &&Stand| register.is_bound(stand.head());
         let stands = register.stands_from(0).filter(counts);
-        let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(frozen).collect();
+        let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(stopped).collect();
         let mut first = 0;
         for head in &mut heads {
             head.first = first;
@@ -136,7 +135,7 @@ impl Packed {
         let witnessed = register.stand_other_witnessed().filter(counts);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
-        let stopped = register.stopped_other().filter(|stopped| is_told && register.is_bound(&stopped.head));
+        let stopped = register.tail_other().filter(|tail| is_told && register.is_bound(tail.head));
         heads.extend(stopped.and_then(|_| stopped_message(register)));
         let origin = register.origin().to_owned();
         let fork = register
@@ -171,6 +170,18 @@ impl Packed {
         heads
     }
 
+    /// True when every entry held of this register is in it.
+    fn covers(&self, register: &Register) -> bool {
+        let reaches = |first: u64, size: u64| {
+            let mut heads = self.heads.iter().filter(|head| head.checkpoint.size >= size);
+            heads.any(|head| head.first <= first && head.entries.len() as u64 >= size.saturating_sub(head.first))
+        };
+        let main = self.heads.iter().fold(0, |end, head| if head.first == end { head.checkpoint.size } else { end });
+        let main = main >= register.size_newest();
+        let other = register.fork_point().is_none_or(|point| reaches(point, register.size_other()));
+        self.origin() == Some(register.origin()) && main && other
+    }
+
     fn origin(&self) -> Option<&str> {
         self.heads.first().map(|head| head.checkpoint.origin.as_str())
     }
@@ -180,6 +191,8 @@ impl Packed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     charters: Vec<Bytes>,
+    /// The version that its maker has settled, and second charters of versions.
+    choice: Option<(u64, Vec<Bytes>)>,
     registers: Vec<Packed>,
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
@@ -207,15 +220,27 @@ impl Bundle {
     pub fn of(replica: &Replica) -> Self {
         // What nobody names any more, nobody who opens the bundle looks at.
         let is_told = |r: &&Arc<Register>| {
-            replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.frozen().is_some())
+            replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.tail().is_some())
         };
         let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
-        let needed = registers.iter().flat_map(|r| r.bodies_needed()).chain(replica.bodies_of_pasts());
-        let needed: BTreeSet<Digest> = needed.collect();
         let reports = replica.fork_reports();
-        let packed = registers.into_iter().map(|register| Packed::of(replica, register));
+        let packed = registers.iter().map(|register| Packed::of(replica, register));
+        let packed: Vec<Packed> = packed.filter(|packed| !packed.heads.is_empty()).collect();
+        let pasts: Vec<PastMessage> = replica.afters().iter().filter_map(|after| pack_past(replica, after)).collect();
+        let mut needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        needed.extend(replica.bodies_of_pasts());
+        if !registers.iter().all(|register| packed.iter().any(|packed| packed.covers(register))) {
+            // Entries that no head counts for stay behind, and a body that no entry names would be a stranger.
+            let named = digests_named(&packed, &pasts);
+            needed.retain(|digest| named.contains(digest));
+        }
+        let note = |charter: &Arc<SignedCharter>| Bytes::from(charter.note().to_string());
+        let chain = replica.chain();
+        let is_plain = chain.held().first().is_some_and(|first| first.charter().version() == chain.settled());
+        let sides: Vec<Bytes> = chain.sides().map(note).collect();
         Self {
-            charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
+            charters: chain.held().iter().map(note).collect(),
+            choice: (!is_plain || !sides.is_empty()).then(|| (chain.settled(), sides)),
             views: replica
                 .views()
                 .values()
@@ -223,8 +248,8 @@ impl Bundle {
                 .map(|held| Bytes::from(held.whole_message().encode()))
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
-            registers: packed.filter(|packed| !packed.heads.is_empty()).collect(),
-            pasts: replica.afters().iter().filter_map(|after| pack_past(replica, after)).collect(),
+            registers: packed,
+            pasts,
             reports: reports.values().take(limits::FORK_REPORTS_MAX).map(|report| ForkReport::clone(report)).collect(),
         }
     }
@@ -232,7 +257,8 @@ impl Bundle {
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.map(4 + usize::from(!self.pasts.is_empty()) + usize::from(!self.reports.is_empty()));
+        let more = [self.choice.is_some(), !self.pasts.is_empty(), !self.reports.is_empty()];
+        w.map(4 + more.into_iter().filter(|is_there| *is_there).count());
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
         for Packed { heads, fork, statements } in &self.registers {
@@ -247,13 +273,16 @@ impl Bundle {
         }
         write_bytes(w.uint(2), &self.views);
         write_bytes(w.uint(3), &self.bodies);
+        if let Some((version, sides)) = &self.choice {
+            write_bytes(w.uint(5).array(2).uint(*version), sides);
+        }
         if !self.pasts.is_empty() {
             let pasts: Vec<Bytes> = self.pasts.iter().map(|past| Bytes::from(past.encode())).collect();
-            write_bytes(w.uint(4), &pasts);
+            write_bytes(w.uint(6), &pasts);
         }
         if !self.reports.is_empty() {
             let reports: Vec<Bytes> = self.reports.iter().map(|report| Bytes::from(report.encode())).collect();
-            write_bytes(w.uint(5), &reports);
+            write_bytes(w.uint(7), &reports);
         }
         [MAGIC, &w.into_bytes()].concat()
     }
@@ -265,7 +294,7 @@ impl Bundle {
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
         let members = r.map()?;
-        if !(4..=6).contains(&members) {
+        if !(4..=7).contains(&members) {
             return Err(CborError::Length { expected: 4, found: members }.into());
         }
         r.key(0)?;
@@ -279,47 +308,46 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
-        let (mut pasts, mut reports) = (Vec::new(), Vec::new());
+        let (mut choice, mut pasts, mut reports, mut before) = (None, Vec::new(), Vec::new(), 3);
         for _ in 4..members {
-            match r.uint()? {
-                4 if pasts.is_empty() && reports.is_empty() => {
-                    pasts = read_some(&mut r, limits::PASTS_MAX, |data| Ok(PastMessage::decode(data)?))?;
+            let key = r.uint()?;
+            match key {
+                5 if before < key => choice = Some(read_choice(&mut r)?),
+                6 if before < key => {
+                    pasts = read_some(&mut r, limits::PASTS_MAX, |data| Ok(PastMessage::decode(data)?))?
                 }
-                5 if reports.is_empty() => {
+                7 if before < key => {
                     reports = read_some(&mut r, limits::FORK_REPORTS_MAX, |data| Ok(ForkReport::decode(data)?))?;
                 }
                 key => return Err(MessageError::Kind(key).into()),
             }
+            before = key;
         }
         r.finish()?;
-        Ok(Self { charters, registers, views, bodies, pasts, reports })
+        Ok(Self { charters, choice, registers, views, bodies, pasts, reports })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
     /// the file. Every signature and every entry is checked.
     pub fn open(&self, now: u64) -> Result<(Replica, Report), BundleError> {
-        let first = self.charters.first().ok_or(BundleError::NoCharter)?;
-        let pinned = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
-        let mut replica = Replica::new(Arc::new(pinned));
+        let mut replica = Replica::new(Arc::new(self.first_charter()?));
+        for note in self.charters_for(replica.chain())? {
+            replica.offer_charter(note)?;
+        }
+        // Whoever opens it by itself has chosen its maker, and with it what the maker chose.
+        if let Some((settled, _)) = &self.choice {
+            replica.settle_charters(*settled);
+        }
         let report = self.import_into(&mut replica, now)?;
         Ok((replica, report))
     }
 
-    /// The digests that any entry in it puts, of registers that are bound here or not.
-    fn digests_named(&self) -> BTreeSet<Digest> {
-        let heads = self.registers.iter().flat_map(|packed| &packed.heads);
-        let entries = heads.map(|head| &head.entries).chain(self.pasts.iter().map(|past| &past.entries));
-        let entries = entries.flatten().filter_map(|entry| Entry::decode(entry.clone()).ok());
-        entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
-    }
-
     /// Adds what the bundle holds to a replica. Where this fails the replica is to be thrown away.
     pub fn import_into(&self, replica: &mut Replica, now: u64) -> Result<Report, BundleError> {
-        for note in self.next_charters(replica)? {
-            let next = replica.next_charter(note)?;
-            replica.push_charter(Arc::new(next));
+        for note in self.charters_for(replica.chain())? {
+            replica.offer_charter(note)?;
         }
-        let named = self.digests_named();
+        let named = digests_named(&self.registers, &self.pasts);
         let records: Vec<Arc<Record>> = self.bodies.iter().map(|body| Arc::new(Record::new(body.clone()))).collect();
         let unnamed = records.iter().filter(|record| !named.contains(&record.digest())).count();
         if unnamed > 0 {
@@ -355,7 +383,7 @@ impl Bundle {
             let job = Job::View {
                 message: view.clone(),
                 network: replica.charter().network_id(),
-                witnesses: Box::new(replica.witnesses().clone()),
+                witnesses: Box::new(replica.charter().all_witnesses()),
                 held: Vec::new(),
             };
             match job.run() {
@@ -373,7 +401,7 @@ impl Bundle {
 
     /// Returns the bundle's parts as a submission for a machine that holds `replica`, in an order that it can take.
     pub fn submission(&self, replica: &Replica) -> Result<Submission, BundleError> {
-        let charters = self.next_charters(replica)?.cloned().collect();
+        let charters = self.charters_for(replica.chain())?.into_iter().cloned().collect();
         // Opened by itself, its registers come in the order in which they name each other.
         let (opened, report) = self.open(u64::MAX / 2)?;
         let order = opened.binding_order();
@@ -388,6 +416,7 @@ impl Bundle {
         let views = self.views.iter().cloned().map(StatementMessage::View);
         Ok(Submission {
             charters,
+            choice: None,
             bodies: opened.bodies().iter().map(|record| record.body().clone()).collect(),
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
@@ -396,19 +425,37 @@ impl Bundle {
         })
     }
 
-    /// The charters that come after the one in force; all of another network are refused.
-    fn next_charters<'a>(
-        &'a self,
-        replica: &Replica,
-    ) -> Result<impl Iterator<Item = &'a Bytes> + use<'a>, BundleError> {
+    fn first_charter(&self) -> Result<SignedCharter, BundleError> {
         let first = self.charters.first().ok_or(BundleError::NoCharter)?;
-        let first = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
-        let (expected, found) = (replica.charter().network_id(), first.charter().network_id());
+        Ok(SignedCharter::authenticate_pinned(Note::parse(first)?)?)
+    }
+
+    /// The charters that say something to whoever holds `ours`: those that follow, and second ones of versions. Each is
+    /// checked after the one before it in the bundle, whether it says something or not.
+    fn charters_for(&self, ours: &Chain) -> Result<Vec<&Bytes>, BundleError> {
+        let first = self.first_charter()?;
+        let (expected, found) = (ours.in_force().charter().network_id(), first.charter().network_id());
         if expected != found {
             return Err(BundleError::OtherNetwork { expected, found });
         }
-        let behind = replica.charter().version().saturating_add(1).saturating_sub(first.charter().version());
-        Ok(self.charters.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)))
+        let next = ours.last().charter().version().saturating_add(1);
+        if first.charter().version() > next {
+            return Err(CharterError::NotNext { expected: next, came: first.charter().version() }.into());
+        }
+        let (mut theirs, mut ours) = (Chain::new(Arc::new(first)), ours.clone());
+        let sides = self.choice.iter().flat_map(|(_, sides)| sides);
+        let mut telling = Vec::new();
+        for note in self.charters.iter().chain(sides) {
+            let step = theirs.judge(note)?;
+            theirs.take(step);
+            // Where the two chains part, what follows on theirs does not follow on ours.
+            if let Ok(step) = ours.judge(note)
+                && ours.take(step)
+            {
+                telling.push(note);
+            }
+        }
+        Ok(telling)
     }
 }
 
@@ -419,7 +466,7 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     };
     let altered = |source| BundleError::Altered { origin: origin.clone(), source };
     let before = register.size_newest();
-    let is_new = register.newest_head().is_none() && register.frozen().is_none();
+    let is_new = register.newest_head().is_none() && register.tail().is_none();
     let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
     // Before the heads, of which another proof of the same could be made.
     if let Some(fork) = &packed.fork
@@ -467,6 +514,14 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     Ok(())
 }
 
+/// The digests that any entry in a bundle puts, of registers that are bound here or not.
+fn digests_named(registers: &[Packed], pasts: &[PastMessage]) -> BTreeSet<Digest> {
+    let heads = registers.iter().flat_map(|packed| &packed.heads);
+    let entries = heads.map(|head| &head.entries).chain(pasts.iter().map(|past| &past.entries));
+    let entries = entries.flatten().filter_map(|entry| Entry::decode(entry.clone()).ok());
+    entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
+}
+
 /// The old register of a point, unless the bundle has the whole of its main branch anyway.
 fn pack_past(replica: &Replica, after: &After) -> Option<PastMessage> {
     let is_packed = |register: &Register| {
@@ -503,6 +558,15 @@ fn read_some<T>(
         return Err(CborError::Length { expected: max, found }.into());
     }
     (0..found).map(|_| read(r.bytes()?)).collect()
+}
+
+fn read_choice(r: &mut Reader<'_>) -> Result<(u64, Vec<Bytes>), BundleError> {
+    r.array_len(2)?;
+    let (version, sides) = (r.uint()?, read_bytes(r)?);
+    if sides.len() > limits::CHARTER_FORKS_MAX {
+        return Err(CborError::Length { expected: limits::CHARTER_FORKS_MAX, found: sides.len() }.into());
+    }
+    Ok((version, sides))
 }
 
 fn read_register(r: &mut Reader<'_>) -> Result<Packed, BundleError> {

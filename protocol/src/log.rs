@@ -5,4 +5,6 @@ pub mod cosignature;
 pub mod merkle;
 pub mod note;
 pub mod policy;
+pub mod proof;
+pub mod tiles;
 pub mod view;

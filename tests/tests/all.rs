@@ -19,7 +19,17 @@ mod model {
     mod trie;
     mod trust;
 }
+mod properties {
+    //! What holds for every history, form and publisher, tried on random ones (`specs/tests.md`).
+
+    mod encodings;
+    mod histories;
+    mod light;
+}
 mod screens;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;
+mod webvh;

@@ -18,6 +18,7 @@ mod frontier;
 mod status_list;
 mod sync_messages;
 mod view;
+mod webvh;
 
 /// The variable that has the files written again.
 const UPDATE_VARIABLE: &str = "STANDFAST_UPDATE_VECTORS";

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use standfast_node::api::envelope;
 use standfast_node::error::NodeError;
+use standfast_node::fence::Heard;
 use standfast_node::local::LocalNode;
 use standfast_node::store::StoreError;
 use standfast_protocol::replica::Replica;
@@ -15,6 +17,7 @@ use crate::client::Client;
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
+use crate::standing::Standing;
 
 /// How often a waiting command looks. A quorum on one continent takes tenths of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -104,6 +107,36 @@ impl Desk {
                 let answer = client.post("/v1/publish", "application/cbor", &envelope::encode(&submission))?;
                 if (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.error()) }
             }
+        }
+    }
+
+    /// Returns what the node has heard of a register's newest head; `None` without a node.
+    pub fn fence(&self, origin: &str) -> CliResult<Option<Heard>> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Running(client) => client.get(&format!("/v1/fence/{origin}"))?.json().map(Some),
+        }
+    }
+
+    /// Hands over the charter that the operator chooses.
+    pub fn choose(&mut self, note: Bytes) -> CliResult<()> {
+        match self {
+            Self::Local(node) => {
+                let submission = Submission { choice: Some(note), ..Submission::default() };
+                node.submit(submission).map(|_| ()).map_err(|e| node_error(&e))
+            }
+            Self::Running(client) => {
+                let answer = client.post("/v1/charter/choice", "text/plain", &note)?;
+                if (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.error()) }
+            }
+        }
+    }
+
+    /// Returns what a running node says of network, charter and registers.
+    pub fn standing(&self) -> CliResult<Option<Standing>> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Running(client) => client.get("/v1/status")?.json::<Standing>().map(Some),
         }
     }
 

@@ -216,7 +216,7 @@ fn import(context: &Context, files: &[PathBuf]) -> CliResult {
         bundles.push(imported);
     }
     let replica = match &store {
-        Store::Node(_, replica) => Replica::clone(replica),
+        Store::Node(_, replica) => (**replica).clone(),
         Store::Local(node) => node.replica().clone(),
     };
     if let Store::Local(node) = store {
@@ -276,7 +276,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
     let bytes = context.read(file, limits::BUNDLE_SIZE_MAX as u64)?;
     let bundle = Bundle::decode(&bytes).map_err(|e| bundle_error(file, &e))?;
     let before = match store {
-        Store::Node(_, replica) => Replica::clone(replica),
+        Store::Node(_, replica) => (**replica).clone(),
         Store::Local(node) => node.replica().clone(),
     };
     open_alone(file, &bundle, context.now.secs())?;

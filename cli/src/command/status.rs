@@ -4,9 +4,10 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::time::Time;
 
 use super::Context;
+use crate::change::{batch, fence};
 use crate::error::{CliResult, Exit};
 use crate::output::{Style, words, wrap};
-use crate::standing::{NodeStanding, Standing};
+use crate::standing::{NodeStanding, Overridden, Standing};
 use crate::{policy_source, trust_source};
 
 /// Columns before the text of a row.
@@ -15,9 +16,27 @@ const INDENT: usize = 9;
 /// `status`.
 pub fn run(context: &Context) -> CliResult {
     let policy = policy_source::load(context)?;
-    let standing = standing(context, &policy)?;
+    let mut standing = standing(context, &policy)?;
+    if context.config.trust.is_none() {
+        add_own(context, &mut standing)?;
+    }
     context.output.result(&standing, |style| draw(&standing, &policy, style))?;
     Ok(Exit::Done)
+}
+
+/// Adds what only this machine knows: statuses that wait here, and what was published past the write fence.
+fn add_own(context: &Context, standing: &mut Standing) -> CliResult<()> {
+    standing.batches = batch::waiting(context)?;
+    for register in &standing.registers {
+        let last = fence::overrides_of(context, &register.origin)?.pop();
+        standing.overrides.extend(last.map(|last| Overridden {
+            register: register.origin.clone(),
+            at: last.at,
+            size: last.size,
+            reason: last.reason,
+        }));
+    }
+    Ok(())
 }
 
 /// Asks the node; without one, looks at the snapshot. A node that was named must answer.
@@ -55,9 +74,22 @@ fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
         }
     };
     row("network", &network(standing, now));
+    for line in charter(standing, now) {
+        row("charter", &line);
+    }
     row("node", &node(standing, now));
     row("clock", &clock(standing));
     row("ready", &standing.readiness(policy).words(standing.registers.len(), now));
+    for waiting in &standing.batches {
+        let name = standing.name(&waiting.register);
+        row("waiting", &format!("? {name}: {} · standfast register publish {name}", waiting.words(now)));
+    }
+    for made in &standing.overrides {
+        let name = standing.name(&made.register);
+        let size = words::grouped(made.size);
+        let at = words::ago(made.at, now);
+        row("fence", &format!("passed for {name} at size {size}, {at}: {}", words::clean(&made.reason)));
+    }
     out.push_str(&standing.draw_registers(policy, style));
     out
 }
@@ -72,6 +104,28 @@ pub fn network(standing: &Standing, now: Time) -> String {
         format!("expired {end}, {} ago", words::age(now.since(charter.expires_at)))
     };
     format!("{} · charter {}, {left}", words::short(&standing.network), charter.version)
+}
+
+/// What is to be done about the charter: a fork, an end that is near or past.
+fn charter(standing: &Standing, now: Time) -> Vec<String> {
+    let charter = &standing.charter;
+    let mut lines = Vec::new();
+    if let Some(fork) = &charter.fork {
+        let sides: Vec<String> = fork.digests.iter().map(|digest| words::short(digest)).collect();
+        lines.push(format!(
+            "! version {} is signed twice, {}: compare them with the holders of root keys, then: standfast charter pin \
+             FILE",
+            fork.version,
+            sides.join(" and ")
+        ));
+    }
+    let next = charter.version.saturating_add(1);
+    if charter.expires_at <= now {
+        lines.push(format!("? it grants nothing new: ask a root key holder for version {next}"));
+    } else if let Some(soon) = charter.ends_soon(now) {
+        lines.push(format!("? {soon}: ask a root key holder for version {next}"));
+    }
+    lines
 }
 
 fn node(standing: &Standing, now: Time) -> String {

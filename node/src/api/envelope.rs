@@ -83,7 +83,7 @@ pub fn decode(data: &[u8]) -> Result<Submission, EnvelopeError> {
     if count == 0 {
         return Err(EnvelopeError::Empty);
     }
-    Ok(Submission { charters, bodies, heads, statements, forks, pasts })
+    Ok(Submission { charters, bodies, heads, statements, forks, pasts, ..Submission::default() })
 }
 
 fn parts<T>(

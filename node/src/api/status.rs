@@ -60,7 +60,12 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
         "kind": "standfast/status/v1",
         "network": charter.network_id().to_string(),
         "charter": {
-            "version": charter.version(), "expires_at": at(charter.document().expires_at), "age_s": charter_ages.age(charter_ages.charter),
+            "version": charter.version(), "digest": charter.digest().to_string(),
+            "expires_at": at(charter.document().expires_at), "age_s": charter_ages.age(charter_ages.charter),
+            "named_by": snapshot.naming_charter().len(),
+            "fork": replica.chain().fork().map(|fork| json!({
+                "version": fork.version, "digests": fork.sides.map(|side| side.charter().digest().to_string()),
+            })),
         },
         "node": {
             "running": node.is_some(),
@@ -80,12 +85,11 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
 
 fn register_document(snapshot: &Snapshot, held: &HeldRegister, ages: &Ages) -> Value {
     let (replica, register) = (snapshot.replica(), held.register());
-    let newest_signed = register.newest_head().map(|head| head.checkpoint().size);
     let state = if register.is_forked() {
         "forked"
     } else if register.frozen().is_some() {
         "frozen"
-    } else if newest_signed.is_some_and(|size| size > register.size_newest()) {
+    } else if register.unread().is_some() {
         "upgrade-needed"
     } else {
         "good"

@@ -173,12 +173,26 @@ impl Register {
         if self.frozen.is_some() {
             return Admission::RegisterFrozen;
         }
-        match self.main.extend(offer.fresh) {
+        let parts = self.prove_unread_fork(&head, offer.fresh);
+        let parted = parts.is_some();
+        if let Some(proof) = parts {
+            self.keep_fork(proof);
+        }
+        let before = self.main.size();
+        let extended = self.main.extend(offer.fresh);
+        if self.main.size() > before && self.unread.as_ref().is_some_and(|unread| unread.on_main) {
+            self.turn_unread(); // what follows here are other entries than those
+        }
+        match extended {
             Ok(()) => {
                 self.main.remember(head);
-                Admission::Advanced
+                if parted { Admission::Fork } else { Admission::Advanced }
             }
-            Err(EntryError::UpgradeNeeded { version }) => Admission::UpgradeNeeded { version },
+            Err(EntryError::UpgradeNeeded { version }) => {
+                let read = usize::try_from(self.main.size() - before).unwrap_or(usize::MAX);
+                self.keep_unread(head, version, offer.fresh.get(read..).unwrap_or_default(), true);
+                Admission::UpgradeNeeded { version }
+            }
             Err(error) => {
                 // The valid entries before it are kept, and count as pending.
                 let number = self.main.size();
@@ -244,12 +258,14 @@ impl Register {
             if offer.common < point || shared < tail.len().min(known) {
                 return Admission::ThirdBranch;
             }
-            let stopped = other.extend(tail.get(known..).unwrap_or_default()); // an invalid entry stops the branch there
+            let fresh = tail.get(known..).unwrap_or_default();
+            let before = other.size();
+            let extended = other.extend(fresh); // an invalid entry stops the branch there
             let size = other.size();
             if offer.size <= size {
                 other.remember(head);
-            } else if let Err(error) = stopped {
-                self.stop(head, size, behind(&tail, size - point), error);
+            } else if let Err(error) = extended {
+                self.stop_other(head, size, behind(fresh, size - before), error);
             }
             return Admission::Fork;
         }
@@ -258,24 +274,26 @@ impl Register {
             let proof = self.prove_fork(&head, Some(offer));
             proof.into_iter().for_each(|proof| self.keep_fork(proof));
         }
-        let (Some(_), Some((other, stopped))) = (&self.fork, self.start_other(offer)) else {
+        let (Some(_), Some((other, extended))) = (&self.fork, self.start_other(offer)) else {
             return Admission::EntriesMismatch;
         };
-        let size = other.size();
         let other = self.other.insert(other);
+        let size = other.size();
         if offer.size <= size {
             other.remember(head);
-        } else if let Err(error) = stopped {
-            self.stop(head, size, behind(offer.fresh, size - offer.common), error);
+        } else if let Err(error) = extended {
+            self.stop_other(head, size, behind(offer.fresh, size - offer.common), error);
         }
         Admission::Fork
     }
 
     /// Remembers the head that the other branch cannot reach, so that others come to hold the entries before.
-    fn stop(&mut self, head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) {
+    fn stop_other(&mut self, head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) {
+        if let EntryError::UpgradeNeeded { version } = error {
+            return self.keep_unread(head, version, leaves, false);
+        }
         let size = head.checkpoint().size;
-        let is_larger = self.stopped_other().is_none_or(|held| held.head.checkpoint().size < size);
-        if is_larger && !matches!(error, EntryError::UpgradeNeeded { .. }) {
+        if self.stopped_other().is_none_or(|held| held.head.checkpoint().size < size) {
             self.stopped = Some(Arc::new(Frozen::at(head, number, leaves, error)));
         }
     }
@@ -284,8 +302,8 @@ impl Register {
         let edge = self.main.tree().edge(offer.common)?;
         let before = self.main.proof_of_last(offer.common).map(|(entry, proof)| Arc::new((entry.clone(), proof)));
         let mut other = Branch::from_edge(&edge, before, self.main.state_at(offer.common)?);
-        let stopped = other.extend(offer.fresh);
-        Some((other, stopped))
+        let extended = other.extend(offer.fresh);
+        Some((other, extended))
     }
 }
 

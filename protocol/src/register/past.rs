@@ -1,4 +1,4 @@
-//! Old registers: what a register still says that was bound anew with `after` (`specs/register.md` §10).
+//! Old registers: what a register still says that was bound anew with `after` (`specs/register.md` §13).
 //!
 //! ```text
 //! binding {origin: new, keys, after: {origin: old, size: 3, root}}

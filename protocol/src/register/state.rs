@@ -21,22 +21,14 @@ pub use super::branch::Stand;
 use super::entry::{Entry, EntryError};
 use super::fork::{ForkError, ForkProof};
 use super::record::RecordKey;
+use super::unread::Unread;
+pub use super::witnessing::Witnessing;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
-use crate::log::merkle::Edge;
-use crate::log::policy::Quorum;
+use crate::log::merkle::{Edge, Tree};
 use crate::trie::Trie;
-
-/// Whose cosignatures make a checkpoint a witnessed one.
-#[derive(Debug, Clone)]
-pub struct Witnessing {
-    /// The quorum of the charter.
-    pub quorum: Quorum,
-    /// The names of its witnesses that replay entries and hold every body before they cosign. Others do not count for W.
-    pub admitting: BTreeSet<String>,
-}
 
 /// A signed checkpoint with an invalid entry, which stops a register.
 #[derive(Debug, Clone)]
@@ -112,6 +104,7 @@ pub struct Register {
     pub(super) frozen: Option<Arc<Frozen>>,
     /// The largest head that the other branch cannot reach, for an entry under it is not valid.
     pub(super) stopped: Option<Arc<Frozen>>,
+    pub(super) unread: Option<Arc<Unread>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
     recognitions: Arc<BTreeSet<RecordKey>>,
@@ -130,6 +123,7 @@ impl Register {
             fork_is_current: false,
             frozen: None,
             stopped: None,
+            unread: None,
             w: 0,
             recognitions: Arc::default(),
         }
@@ -193,12 +187,20 @@ impl Register {
 
     /// Takes the witnesses of another charter. W does not move back by it.
     pub fn set_witnessing(&mut self, witnessing: Arc<Witnessing>) {
-        let Witnessing { quorum, admitting } = &*witnessing;
         for branch in [Some(&mut self.main), self.other.as_mut()].into_iter().flatten() {
-            branch.count_quorums(quorum, admitting);
+            branch.count_quorums(&witnessing);
         }
         self.witnessing = witnessing;
         self.settle();
+    }
+
+    /// Takes the witnesses of a charter as if there had been none since: W is what they make, though it moves back.
+    pub fn judge_anew(&mut self, witnessing: Arc<Witnessing>) {
+        self.set_witnessing(witnessing);
+        if !self.witnessing.quorum.is_none() {
+            let newest = self.main.quorum_in(Unbounded, Unbounded).unwrap_or(0);
+            self.move_w(newest.max(self.main.base()).min(self.w));
+        }
     }
 
     /// Returns the size from which entries are held: 0 when all are.
@@ -249,6 +251,11 @@ impl Register {
     /// Returns the root at a size; `None` beyond N and below the base.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.main.tree().root_at(size)
+    }
+
+    /// Returns the hashes of the main branch.
+    pub fn tree(&self) -> &Tree {
+        self.main.tree()
     }
 
     /// Returns an entry by its number.
@@ -426,9 +433,8 @@ impl Register {
     }
 
     pub(super) fn add_to_branches(&mut self, cosignature: Cosignature) -> bool {
-        let Witnessing { quorum, admitting } = &*self.witnessing;
         let mut branches = [Some(&mut self.main), self.other.as_mut()].into_iter().flatten();
-        branches.any(|branch| branch.add(cosignature.clone(), quorum, admitting))
+        branches.any(|branch| branch.add(cosignature.clone(), &self.witnessing))
     }
 
     /// True when the head is of this register and by a key bound now.
@@ -461,6 +467,7 @@ impl Register {
         }
         self.other = self.main.split(point);
         self.main.join(other);
+        self.turn_unread();
     }
 
     fn move_w(&mut self, w: u64) {

@@ -1,4 +1,4 @@
-//! Old registers that bindings name with `after`: which are needed, and where each stands (`specs/register.md` §10).
+//! Old registers that bindings name with `after`: which are needed, and where each stands (`specs/register.md` §13).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

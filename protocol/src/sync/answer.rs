@@ -27,6 +27,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             Some(Response::Frontier {
                 charter: charter.version(),
                 charter_digest: charter.digest(),
+                forks: replica.chain().forks().map(|fork| fork.version).collect(),
                 views: kept.collect(),
                 node: replica.frontier().node(prefix, root),
             })
@@ -39,8 +40,12 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
         }
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
-            let held = replica.charters().iter().find(|c| c.charter().version() == *version);
+            let held = replica.chain().at(*version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
+        }
+        Request::CharterFork { version } => {
+            let fork = replica.chain().fork_of(*version);
+            fork.map(|fork| Response::CharterFork(fork.sides.map(|side| Bytes::from(side.note().to_string())).into()))
         }
         Request::Past { after, first } => past(replica, after, *first),
     };
@@ -49,8 +54,8 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let register = replica.register(origin)?;
-    let mut newest = match register.frozen_main() {
-        Some(frozen) => bare_head(&frozen.head),
+    let mut newest = match register.tail() {
+        Some(tail) => bare_head(tail.head),
         None => bare_message(register.newest_stand()?),
     };
     let size = newest.checkpoint.size;
@@ -65,11 +70,11 @@ fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     Some(Response::Entries { newest: Box::new(newest), witnessed, timestamp })
 }
 
-/// Entries of the main branch below `size`, and where the register is frozen all that its last head holds.
+/// Entries of the main branch below `size`, and where the register stopped all that its last head holds.
 pub(crate) fn entries_from(register: &Register, first: u64, size: u64) -> impl Iterator<Item = Bytes> {
-    let frozen = register.frozen_main();
-    let skipped = frozen.map_or(0, |frozen| first.saturating_sub(frozen.number));
-    let tail = frozen.into_iter().flat_map(|frozen| frozen.leaves());
+    let tail = register.tail();
+    let skipped = tail.map_or(0, |tail| first.saturating_sub(tail.number));
+    let tail = tail.into_iter().flat_map(|tail| tail.entries());
     let tail = tail.skip(usize::try_from(skipped).unwrap_or(usize::MAX)).cloned();
     let valid = register.entries(first, size).map(|entry| entry.bytes().clone());
     valid.chain(tail).take(usize::try_from(size.saturating_sub(first)).unwrap_or(usize::MAX))
@@ -131,10 +136,10 @@ pub(crate) fn other_message(register: &Register, stand: &Stand) -> Option<HeadMe
 
 /// The head that the other branch cannot reach, with all entries under it from the fork point on.
 pub(crate) fn stopped_message(register: &Register) -> Option<HeadMessage> {
-    let stopped = register.stopped_other()?;
-    let mut message = bare_head(&stopped.head);
+    let tail = register.tail_other()?;
+    let mut message = bare_head(tail.head);
     message.first = register.fork_point()?;
-    message.entries = register.entries_other().map(Entry::bytes).chain(stopped.leaves()).cloned().collect();
+    message.entries = register.entries_other().map(Entry::bytes).chain(tail.entries()).cloned().collect();
     Some(message)
 }
 

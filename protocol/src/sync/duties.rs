@@ -109,14 +109,18 @@ impl Duties {
     }
 
     /// Returns the name under which the charter lists our cosignature key.
-    fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
+    pub(super) fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
         let keys = self.witness.as_ref()?;
-        Some((replica.witnesses().cosigner(&keys.cosign.0)?, keys))
+        // Both sets sign until a quorum of the one that comes says that its time is there.
+        Some((replica.signing_witnesses().find_map(|set| set.cosigner(&keys.cosign.0))?, keys))
     }
 
     /// Cosigns a register's newest head, if it is whole, sound and larger than what was promised before.
     pub(super) fn cosign(&mut self, register: &Register, replica: &Replica, now: u64) -> Option<Cosignature> {
         let (name, keys) = self.witness_name(replica)?;
+        if !register.witnessing().hears(name, now) {
+            return None;
+        }
         let head = register.newest_head()?.checkpoint().clone();
         let promised = self.promised.get(register.origin());
         let is_new = promised.is_none_or(|(size, _)| *size < head.size);
@@ -230,10 +234,14 @@ impl Duties {
     }
 }
 
-/// A witness makes no statement about a register that is forked, frozen, or holds entries beyond its newest head.
+/// A witness makes no statement about a register that is forked, frozen, has entries that cannot be read, or holds
+/// entries beyond its newest head.
 fn vouches_for(register: &Register) -> bool {
     let newest = register.newest_head().map(|head| head.checkpoint().size);
-    !register.is_forked() && register.frozen().is_none() && newest == Some(register.size_newest())
+    !register.is_forked()
+        && register.frozen().is_none()
+        && register.unread().is_none()
+        && newest == Some(register.size_newest())
 }
 
 fn is_whole(register: &Register, replica: &Replica) -> bool {

@@ -11,6 +11,7 @@
 //! is parked under the ticket of its `Persist`, and only `Persisted(ticket)` puts it in place. Changes to one register
 //! wait for each other; registers do not. That is invariant 5, in one place.
 
+mod charters;
 mod restore;
 mod submission;
 
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
+use super::fence::Fence;
 use super::message::{ForkMessage, HeadMessage, PastMessage, Request, Response, Signed, StatementMessage};
 use super::peers::Peers;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
@@ -82,12 +84,39 @@ impl Change {
 
 /// What is done when a ticket is persisted.
 enum Parked {
-    Register { register: Box<Register>, bodies: Vec<Arc<Record>>, timestamps: Vec<Timestamp>, source: Source },
-    Bodies { bodies: Vec<Arc<Record>>, source: Source },
-    Promise { cosignature: Cosignature },
-    Publish { message: StatementMessage, timestamp: Option<Timestamp>, view: Option<super::duties::OwnView> },
-    Charter { charter: Arc<SignedCharter>, source: Source },
-    Past { after: After, register: Arc<Register>, source: Source },
+    Register {
+        register: Box<Register>,
+        bodies: Vec<Arc<Record>>,
+        timestamps: Vec<Timestamp>,
+        source: Source,
+    },
+    Bodies {
+        bodies: Vec<Arc<Record>>,
+        source: Source,
+    },
+    Promise {
+        cosignature: Cosignature,
+    },
+    Publish {
+        message: StatementMessage,
+        timestamp: Option<Timestamp>,
+        view: Option<super::duties::OwnView>,
+    },
+    Charter {
+        note: Bytes,
+        source: Source,
+    },
+    Choice {
+        chosen: Arc<SignedCharter>,
+        source: Source,
+    },
+    /// What shows that a change of witnesses is done.
+    ChangeSeen,
+    Past {
+        after: After,
+        register: Arc<Register>,
+        source: Source,
+    },
 }
 
 /// The replication machine of one node.
@@ -95,6 +124,7 @@ pub struct Machine {
     pub(super) replica: Replica,
     duties: Duties,
     pub(super) peers: Peers,
+    pub(super) fence: Fence,
     next_ticket: u64,
     checks: BTreeMap<u64, Source>,
     parked: BTreeMap<u64, (Option<String>, Parked)>,
@@ -116,6 +146,7 @@ impl Machine {
             replica: Replica::new(charter),
             duties,
             peers: Peers::new(pace),
+            fence: Fence::default(),
             next_ticket: 1,
             checks: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -146,6 +177,8 @@ impl Machine {
         if std::mem::take(&mut self.binds_later) {
             self.replica.rebind();
         }
+        // By a clock that is behind, what was signed before would pass for an answer.
+        self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
         self.replica.drop_unneeded_bodies();
         let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
         for origin in origins {
@@ -185,6 +218,21 @@ impl Machine {
     fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
+    }
+
+    /// The name under which the charter lists our own cosignature key.
+    pub(super) fn own_witness(&self) -> Option<String> {
+        self.duties.witness_name(&self.replica).map(|(name, _)| name.to_owned())
+    }
+
+    /// Cosignatures whose head has not come.
+    pub(super) fn early_cosignatures(&self, origin: &str) -> impl Iterator<Item = &Cosignature> {
+        self.early.get(origin).into_iter().flatten()
+    }
+
+    /// True while a change of the register is on its way to the disk.
+    pub(super) fn is_changing(&self, origin: &str) -> bool {
+        self.busy.contains_key(origin)
     }
 
     // ---- gossip ----------------------------------------------------------------------------------------------------
@@ -244,7 +292,7 @@ impl Machine {
         Job::View {
             message,
             network: self.replica.charter().network_id(),
-            witnesses: Box::new(self.replica.witnesses().clone()),
+            witnesses: Box::new(self.replica.charter().all_witnesses()),
             held: self.replica.views().values().flat_map(|slots| slots.iter().cloned()).collect(),
         }
     }
@@ -272,10 +320,14 @@ impl Machine {
         }
         let ticket = self.ticket();
         self.checks.insert(ticket, source);
+        if let Job::Head { message, .. } = &job {
+            self.fence.in_check.insert(ticket, message.checkpoint.origin.clone());
+        }
         self.outputs.push(Output::Check(ticket, Box::new(job)));
     }
 
     fn checked(&mut self, ticket: u64, result: Result<Checked, Fault>) {
+        self.fence.in_check.remove(&ticket);
         let Some(source) = self.checks.remove(&ticket) else { return };
         match result {
             Err(fault) => {
@@ -299,9 +351,11 @@ impl Machine {
     }
 
     fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
+        let changing = self.replica.witnessing().is_changing();
         let newer = self.replica.offer_view(view.clone(), self.now());
         if newer {
             self.outputs.push(Output::Changed);
+            self.observe_change(changing);
         }
         if newer && let Some(peer) = source.peer() {
             let witness = &view.view().witness;
@@ -375,6 +429,7 @@ impl Machine {
         let admission = register.admit(head, cosignatures, first, &entries);
         if sizes.0 > register.size_newest() {
             self.duties.saw(&origin, sizes.0);
+            self.fence.saw(&origin, sizes.0);
         }
         let changed = fingerprint(&register) != fingerprint(&before);
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
@@ -532,18 +587,9 @@ impl Machine {
                 self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
                 self.outputs.push(Output::Changed);
             }
-            Parked::Charter { charter, source } => {
-                let version = charter.charter().version();
-                // Several peers may have sent it, each before the first was durable.
-                let follows = self.replica.charter().version().checked_add(1) == Some(version);
-                if follows {
-                    self.replica.push_charter(charter);
-                    self.outputs.push(Output::Notice(Notice::Charter { version }));
-                    self.outputs.push(Output::Changed);
-                    self.peers.ask_everybody();
-                }
-                self.part_done(&source, Ok(follows));
-            }
+            Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
+            Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
+            Parked::ChangeSeen => {}
             Parked::Past { after, register, source } => {
                 let kept = self.replica.keep_past(&after, register);
                 if kept {
@@ -568,9 +614,12 @@ impl Machine {
             Parked::Register { source, .. }
             | Parked::Bodies { source, .. }
             | Parked::Charter { source, .. }
-            | Parked::Past { source, .. } => {
+            | Parked::Past { source, .. }
+            | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
+            // Another start sees the change again when the witnesses speak.
+            Parked::ChangeSeen => {}
             // Neither was given away: it is tried again at the next tick, a view when the next one is due.
             Parked::Promise { cosignature } => self.duties.promise_came_to_nothing(cosignature.checkpoint()),
             Parked::Publish { timestamp, .. } => {
@@ -728,14 +777,14 @@ impl Machine {
     fn responded(&mut self, peer: &Peer, ticket: u64, result: Option<Bytes>) {
         let Some(request) = self.peers.finished(peer, ticket) else { return };
         let Some(data) = result else {
-            self.peers.failed(&request);
+            self.peers.failed(peer, &request);
             return;
         };
         match Response::decode(&data) {
             Err(error) => {
                 let reason = error.to_string();
                 self.outputs.push(Output::Notice(Notice::Refused { peer: peer.clone(), reason }));
-                self.peers.failed(&request);
+                self.peers.failed(peer, &request);
             }
             Ok(response) => self.answered(peer, request, response, data.len()),
         }
@@ -782,8 +831,9 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    let stopped = register.stopped_other().map(|stopped| stopped.head.checkpoint().size);
-    (sizes, register.is_forked(), register.frozen().is_some(), stopped, stands)
+    let tails = (register.tail(), register.tail_other());
+    let tails = [tails.0, tails.1].map(|tail| tail.map(|tail| tail.head.checkpoint().clone()));
+    (sizes, register.is_forked(), register.frozen().is_some(), tails, stands)
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

@@ -343,6 +343,11 @@ pub enum Request {
         /// The version.
         version: u64,
     },
+    /// Both charters of a version.
+    CharterFork {
+        /// The version.
+        version: u64,
+    },
     /// Entries of an old register, up to the point that a binding names.
     Past {
         /// The point.
@@ -368,8 +373,9 @@ impl Request {
             Self::View { witness } => w.array(2).uint(3).text(witness),
             Self::Fork { origin } => w.array(2).uint(4).text(origin),
             Self::Charter { version } => w.array(2).uint(5).uint(*version),
+            Self::CharterFork { version } => w.array(2).uint(9).uint(*version),
             Self::Past { after, first } => {
-                w.array(5).uint(6);
+                w.array(5).uint(10);
                 write_after(&mut w, after);
                 w.uint(*first)
             }
@@ -400,7 +406,8 @@ impl Request {
             (3, 2) => Self::View { witness: read_origin(&mut r)? },
             (4, 2) => Self::Fork { origin: read_origin(&mut r)? },
             (5, 2) => Self::Charter { version: r.uint()? },
-            (6, 5) => Self::Past { after: read_after(&mut r)?, first: r.uint()? },
+            (9, 2) => Self::CharterFork { version: r.uint()? },
+            (10, 5) => Self::Past { after: read_after(&mut r)?, first: r.uint()? },
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -481,6 +488,8 @@ pub enum Response {
         charter: u64,
         /// The digest of that charter.
         charter_digest: Digest,
+        /// The versions of which it holds two charters.
+        forks: Vec<u64>,
         /// The time of the newest view held, by witness.
         views: Vec<(String, u64)>,
         /// What stands below the place.
@@ -517,6 +526,8 @@ pub enum Response {
     },
     /// To [`Request::Charter`]: the signed note.
     Charter(Bytes),
+    /// To [`Request::CharterFork`]: the two signed notes.
+    CharterFork(Vec<Bytes>),
     /// Not held.
     NotHeld,
     /// To [`Request::Past`]: entries from the one asked for on, as many as fit.
@@ -528,8 +539,11 @@ impl Response {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         match self {
-            Self::Frontier { charter, charter_digest, views, node } => {
-                w.array(5).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+            Self::Frontier { charter, charter_digest, forks, views, node } => {
+                w.array(6).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+                write_all(&mut w, forks, |version, w| {
+                    w.uint(*version);
+                });
                 write_all(&mut w, views, |(witness, time), w| {
                     w.array(2).text(witness).uint(*time);
                 });
@@ -575,11 +589,17 @@ impl Response {
             Self::Charter(note) => {
                 w.array(2).uint(5).bytes(note);
             }
+            Self::CharterFork(notes) => {
+                w.array(2).uint(9);
+                write_all(&mut w, notes, |note, w| {
+                    w.bytes(note);
+                });
+            }
             Self::NotHeld => {
                 w.array(1).uint(6);
             }
             Self::Past(entries) => {
-                w.array(2).uint(7);
+                w.array(2).uint(10);
                 write_all(&mut w, entries, |e, w| {
                     w.bytes(e);
                 });
@@ -594,9 +614,10 @@ impl Response {
         let mut r = Reader::new(data);
         let len = r.array()?;
         let response = match (r.uint()?, len) {
-            (0, 5) => Self::Frontier {
+            (0, 6) => Self::Frontier {
                 charter: r.uint()?,
                 charter_digest: read_digest(&mut r)?,
+                forks: read_all(&mut r, "charter forks", limits::CHARTER_FORKS_MAX, |r| Ok(r.uint()?))?,
                 views: read_all(&mut r, "views", limits::NOTE_SIGNATURES_MAX, |r| {
                     r.array_len(2)?;
                     Ok((read_origin(r)?, r.uint()?))
@@ -626,8 +647,9 @@ impl Response {
                 other: read_all(&mut r, "heads", 2, HeadMessage::read)?,
             },
             (5, 2) => Self::Charter(Bytes::copy_from_slice(r.bytes()?)),
+            (9, 2) => Self::CharterFork(read_all(&mut r, "charters", 2, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))?),
             (6, 1) => Self::NotHeld,
-            (7, 2) => Self::Past(read_entries(&mut r)?),
+            (10, 2) => Self::Past(read_entries(&mut r)?),
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -747,6 +769,7 @@ mod tests {
         let frontier = |node| Response::Frontier {
             charter: 1,
             charter_digest: Digest::of(b"c"),
+            forks: vec![2],
             views: vec![("A".to_owned(), 5)],
             node,
         };
@@ -763,6 +786,7 @@ mod tests {
             Response::View(Bytes::from_static(b"view")),
             Response::Fork { proof: Bytes::from_static(b"proof"), other: vec![head(), head()] },
             Response::Charter(Bytes::from_static(b"note")),
+            Response::CharterFork(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]),
             Response::NotHeld,
             Response::Past(vec![Bytes::from_static(b"entry"), Bytes::new()]),
         ]
@@ -795,6 +819,7 @@ mod tests {
             Request::Fork { origin: "a/b".to_owned() },
             Request::Charter { version: 2 },
             Request::Past { after: past().after, first: 1 },
+            Request::CharterFork { version: 2 },
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::fence::Compared;
 use super::frontier::FrontierTrie;
 use super::machine::Machine;
 use super::message::{
@@ -27,6 +28,7 @@ use crate::status::delta::Delta;
 struct PeerState {
     /// Places of its frontier asked for since the last exchange began.
     descents: usize,
+    compared: Compared,
     waiting: VecDeque<Request>,
     under_way: BTreeMap<u64, Request>,
 }
@@ -201,6 +203,30 @@ impl Peers {
         }
     }
 
+    /// A question about a peer's frontier was answered, or was not. The peer is compared once none is left.
+    pub(super) fn frontier_done(&mut self, peer: &Peer, answered: bool) {
+        let Some(state) = self.states.get_mut(peer) else { return };
+        let is_frontier = |request: &Request| matches!(request, Request::Frontier { .. });
+        if answered && !state.waiting.iter().chain(state.under_way.values()).any(is_frontier) {
+            state.compared = Compared::Answered;
+        } else if !answered && state.compared == Compared::Asked {
+            state.compared = Compared::Silent;
+        }
+    }
+
+    /// Counts the connected peers, those that have been compared, and those that are being asked for the first time.
+    pub(super) fn compared(&self) -> (usize, usize, usize) {
+        let count = |of: Compared| self.states.values().filter(|state| state.compared == of).count();
+        (self.states.len(), count(Compared::Answered), count(Compared::Asked))
+    }
+
+    /// True while entries of a register are being fetched.
+    pub(super) fn fetches(&self, origin: &str) -> bool {
+        let of = |request: &Request| matches!(request, Request::Entries { origin: o, .. } if o == origin);
+        let asks = |state: &PeerState| state.waiting.iter().chain(state.under_way.values()).any(of);
+        self.entries.contains_key(origin) || self.states.values().any(asks)
+    }
+
     /// Returns the next request that may go out.
     pub(super) fn next(&mut self) -> Option<(Peer, Request)> {
         let ready = |state: &&mut PeerState| {
@@ -222,12 +248,19 @@ impl Peers {
 
     /// A request came to nothing: what was half fetched is dropped. The next tick asks another peer for a body, the next
     /// exchange of frontiers for entries, so that what nobody holds is not asked for in a circle.
-    pub(super) fn failed(&mut self, request: &Request) {
+    pub(super) fn failed(&mut self, peer: &Peer, request: &Request) {
+        if matches!(request, Request::Frontier { .. }) {
+            self.frontier_done(peer, false);
+        }
         match request {
             Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
             Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
             Request::Past { after, .. } => drop(self.pasts.remove(after)),
-            Request::Frontier { .. } | Request::View { .. } | Request::Fork { .. } | Request::Charter { .. } => {}
+            Request::Frontier { .. }
+            | Request::View { .. }
+            | Request::Fork { .. }
+            | Request::Charter { .. }
+            | Request::CharterFork { .. } => {}
         }
     }
 }
@@ -257,8 +290,10 @@ impl Machine {
     /// Takes a response of a peer.
     pub(super) fn answered(&mut self, peer: &Peer, request: Request, response: Response, size: usize) {
         match (request, response) {
-            (Request::Frontier { prefix, .. }, Response::Frontier { charter, views, node, .. }) => {
-                self.compared(peer, &prefix, charter, &views, node);
+            (Request::Frontier { prefix, .. }, Response::Frontier { charter, charter_digest, forks, views, node }) => {
+                self.compare_charters(peer, charter, charter_digest, &forks);
+                self.compared(peer, &prefix, &views, node);
+                self.peers.frontier_done(peer, true);
             }
             (Request::Entries { origin, first }, Response::Entries { newest, witnessed, timestamp }) => {
                 if let Some((checkpoint, signed)) = timestamp {
@@ -279,22 +314,17 @@ impl Machine {
                     self.check_head(head, peer);
                 }
             }
-            (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
+            (Request::Charter { version }, Response::Charter(note)) => self.charter_came(&note, version, peer),
+            (Request::CharterFork { .. }, Response::CharterFork(notes)) => self.charter_fork_came(&notes, peer),
             (Request::Past { after, first }, Response::Past(entries)) => self.past_came(peer, after, first, entries),
-            (request, _) => self.peers.failed(&request),
+            (request, _) => self.peers.failed(peer, &request),
         }
     }
 
-    fn compared(&mut self, peer: &Peer, prefix: &Prefix, charter: u64, views: &[(String, u64)], node: FrontierNode) {
-        let ours = self.replica().charter().version();
-        if charter > ours {
-            self.peers.want(peer, Request::Charter { version: ours.saturating_add(1) });
-        }
+    fn compared(&mut self, peer: &Peer, prefix: &Prefix, views: &[(String, u64)], node: FrontierNode) {
         for (witness, time) in views {
             let held = self.replica().views().get(witness.as_str()).and_then(|s| s.kept.as_ref());
-            if held.is_none_or(|held| held.view().time < *time)
-                && self.replica().witnesses().kinds().contains_key(witness)
-            {
+            if held.is_none_or(|held| held.view().time < *time) && self.replica().names_witness(witness) {
                 self.peers.want(peer, Request::View { witness: witness.clone() });
             }
         }
@@ -327,14 +357,14 @@ impl Machine {
         }
         let held = self.replica().register(&leaf.origin).cloned();
         let size = held.as_ref().map_or(0, |r| r.size_newest());
-        // Of a frozen register, as far as the head that froze it.
+        // Of a register that stopped, as far as the head that stopped it.
         let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
         // Of a fork both branches are held here once; then the peer's other root is nothing new.
         let is_other_branch = |r: &Register| {
-            let stopped = r.stopped_other().map(|stopped| stopped.head.checkpoint());
+            let stopped = r.tail_other().map(|tail| tail.head.checkpoint());
             let mut heads = r.stands_other().map(|stand| stand.head().checkpoint()).chain(stopped);
             heads.any(|head| head.size == leaf.newest && head.root == leaf.root)
         };

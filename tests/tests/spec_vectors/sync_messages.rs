@@ -98,6 +98,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("a witness's view", Request::View { witness: "interior".to_owned() }),
         ("a fork proof", Request::Fork { origin }),
         ("version 2 of the charter", Request::Charter { version: 2 }),
+        ("both charters of version 2", Request::CharterFork { version: 2 }),
     ]
 }
 
@@ -105,6 +106,7 @@ fn responses() -> Vec<(&'static str, Response)> {
     let frontier = |node| Response::Frontier {
         charter: 1,
         charter_digest: Digest::of(b"charter"),
+        forks: if matches!(node, FrontierNode::Same) { vec![2] } else { Vec::new() },
         views: vec![("interior".to_owned(), 1_795_000_000)],
         node,
     };
@@ -141,6 +143,10 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("a fork proof alone", Response::Fork { proof: proof.clone(), other: Vec::new() }),
         ("a fork proof with two heads of the other branch", Response::Fork { proof, other: vec![bare(), head()] }),
         ("a charter", Response::Charter(Bytes::from_static(b"charter note"))),
+        (
+            "two charters of one version",
+            Response::CharterFork(vec![Bytes::from_static(b"one note"), Bytes::from_static(b"another note")]),
+        ),
         ("not held", Response::NotHeld),
     ]
 }
@@ -165,8 +171,8 @@ fn make() -> Value {
         .collect();
     // 65 empty strings where 64 elements may stand.
     let many = |head: &[u8]| [head, &[0x98, 65], &[0x40; 65]].concat();
-    let of_leaves = [&[0x85, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x82, 0]].concat();
-    let of_roots = [&[0x85, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x82, 1, 0x91]].concat();
+    let of_leaves = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 0]].concat();
+    let of_roots = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 1, 0x91]].concat();
     let frontier =
         |nibbles: &[u8]| Request::Frontier { prefix: Prefix(nibbles.to_vec()), root: Digest([0; 32]) }.encode();
     let short = HeadMessage { own: vec![Signed { id: [1; 4], blob: vec![7; 63] }], ..bare() };

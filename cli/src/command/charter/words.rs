@@ -53,6 +53,7 @@ pub(super) fn changes(previous: Option<&Charter>, charter: &Charter) -> Vec<Chan
         Some(old) => {
             let text = format!("{} → {now} · from {}", witness_words(old), date(Time::from_secs_saturating(from)));
             out.push(Change { sign: '~', what: "witnesses", text });
+            witnesses(old, charter.witnesses(), &mut out);
         }
     }
     let mut member = |what, old: Option<String>, new: String| match old {
@@ -73,6 +74,23 @@ pub(super) fn changes(previous: Option<&Charter>, charter: &Charter) -> Vec<Chan
     member("bootstrap", previous.map(bootstrap), bootstrap(charter));
     out.retain(|change| !(change.sign == '+' && change.text == "none"));
     out
+}
+
+/// Who joins, who leaves, and who is another one under the same name.
+fn witnesses(old: &WitnessSet, new: &WitnessSet, out: &mut Vec<Change>) {
+    let of = |set: &WitnessSet, name: &str| {
+        Some((set.kinds().get(name)?.clone(), set.quorum().witnesses().get(name)?.clone()))
+    };
+    let names = old.kinds().keys().chain(new.kinds().keys().filter(|name| !old.kinds().contains_key(*name)));
+    for name in names {
+        let (sign, words) = match (of(old, name), of(new, name)) {
+            (None, Some((_, key))) => ('+', format!("{} {}", clean(name), short(&key.key().to_multikey()))),
+            (Some((_, key)), None) => ('-', format!("{} {}", clean(name), short(&key.key().to_multikey()))),
+            (old, new) if old != new => ('~', format!("{}: other keys, or of another kind", clean(name))),
+            _ => continue,
+        };
+        out.push(Change { sign, what: "witness", text: words });
+    }
 }
 
 fn roots(previous: Option<&Charter>, charter: &Charter, out: &mut Vec<Change>) {

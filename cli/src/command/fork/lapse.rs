@@ -1,6 +1,6 @@
 //! What lapses when a forked register is bound anew: records of its witnessed state that no other register repeats.
 //!
-//! Once the new binding is witnessed, the old register grants nothing (`specs/register.md` §10). Whoever recovers has to
+//! Once the new binding is witnessed, the old register grants nothing (`specs/register.md` §13). Whoever recovers has to
 //! publish these again in the new register; what the old one rejects stays rejected up to `after`.
 
 use serde::Serialize;

@@ -46,13 +46,15 @@ pub enum FrameKind {
     Fork,
     /// A charter.
     Charter,
+    /// A charter that the operator chose.
+    Choice,
     /// An old register up to the point that a binding names.
     Past,
 }
 
 impl FrameKind {
     /// Every kind.
-    pub const ALL: [FrameKind; 8] = [
+    pub const ALL: [FrameKind; 9] = [
         FrameKind::Body,
         FrameKind::Batch,
         FrameKind::Statement,
@@ -60,6 +62,7 @@ impl FrameKind {
         FrameKind::Prepared,
         FrameKind::Fork,
         FrameKind::Charter,
+        FrameKind::Choice,
         FrameKind::Past,
     ];
 
@@ -72,7 +75,8 @@ impl FrameKind {
             FrameKind::Prepared => 5,
             FrameKind::Fork => 6,
             FrameKind::Charter => 7,
-            FrameKind::Past => 8,
+            FrameKind::Choice => 9,
+            FrameKind::Past => 10,
         }
     }
 
