@@ -86,6 +86,17 @@ pub fn register<'a>(replica: &'a Replica, beginning: &str) -> CliResult<&'a Arc<
     }
 }
 
+/// Finds the origin of a register by any unambiguous beginning among those that somebody has named, empty ones too.
+pub fn bound(replica: &Replica, beginning: &str) -> CliResult<String> {
+    let found: Vec<&String> = replica.bound().keys().filter(|origin| origin.starts_with(beginning)).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(CliError::usage(format!("nobody has named a register that begins with {}", words::clean(beginning)))
+            .hint("see those that are: standfast register list")),
+        many => Err(ambiguous(many.iter().map(|origin| origin.as_str()))),
+    }
+}
+
 /// More than one register begins so.
 pub fn ambiguous<'a>(origins: impl Iterator<Item = &'a str>) -> CliError {
     let names: Vec<String> = origins.map(words::origin_short).collect();
@@ -156,4 +167,10 @@ pub fn folder(context: &Context, name: &str) -> CliResult<PathBuf> {
     let folder = context.make_data_dir()?.join(name);
     file::private_dir(&folder).map_err(|e| CliError::file(&folder, &e))?;
     Ok(folder)
+}
+
+/// Returns what a register's own files are called: by the register, for a rotation leaves its keys behind.
+pub fn file_name(origin: &str) -> String {
+    let name = Digest::of(origin.as_bytes()).to_string();
+    name.get(..32).unwrap_or(&name).to_owned()
 }

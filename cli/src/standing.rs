@@ -216,7 +216,7 @@ impl Standing {
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
         if let Some(fork) = &charter.fork {
-            open.push((format!("charter {}", fork.version), "signed twice: pin one".to_owned()));
+            open.push((format!("charter {}", fork.version), "is signed twice: pin one".to_owned()));
         }
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));

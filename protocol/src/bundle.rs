@@ -117,9 +117,10 @@ impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
         let stopped = register.tail().filter(|tail| register.is_bound(tail.head)).map(|tail| bare_head(tail.head));
-        // A checkpoint by a key that is bound no more counts for nobody; its entries come under the next one.
-        let counts = |stand: &&Stand| register.is_bound(stand.head());
-        let stands = register.stands_from(0).filter(counts);
+        // A head that only keys bound no more have signed, nobody who opens the bundle takes; its entries come under the
+        // next one.
+        let is_bound = |stand: &&Stand| register.is_bound(stand.head());
+        let stands = register.stands_from(0).filter(is_bound);
         let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(stopped).collect();
         let mut first = 0;
         for head in &mut heads {
@@ -130,13 +131,16 @@ impl Packed {
         // The other branch can be told only with the proof, or beside a checkpoint that it contradicts.
         let point = register.fork_point().unwrap_or(u64::MAX);
         let is_told = register.fork_proof_current().is_some()
-            || register.stands_from(0).filter(counts).any(|stand| stand.head().checkpoint().size > point);
-        let newest = register.stands_other().filter(counts).last().filter(|_| is_told);
-        let witnessed = register.stand_other_witnessed().filter(counts);
+            || register.stands_from(0).filter(is_bound).any(|stand| stand.head().checkpoint().size > point);
+        let newest = register.stands_other().filter(is_bound).last().filter(|_| is_told);
+        let witnessed = register.stand_other_witnessed().filter(is_bound);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
         let stopped = register.tail_other().filter(|tail| is_told && register.is_bound(tail.head));
         heads.extend(stopped.and_then(|_| stopped_message(register)));
+        for head in &mut heads {
+            head.own.retain(|signed| register.keys().iter().any(|key| key.id() == signed.id));
+        }
         let origin = register.origin().to_owned();
         let fork = register
             .fork_proof_current()
@@ -411,7 +415,14 @@ impl Bundle {
             .filter(|p| p.origin().is_some_and(|o| !report.unbound.iter().any(|u| u == o)))
             .collect();
         registers.sort_by_key(|p| order.iter().position(|o| Some(o.as_str()) == p.origin()));
-        let heads = registers.iter().flat_map(|p| p.newest_first());
+        // A head by none of the keys bound here has nothing to say that is not held, where so much is held.
+        let is_told = |head: &HeadMessage| {
+            let origin = &head.checkpoint.origin;
+            let held = replica.register(origin).is_some_and(|r| r.size_newest() >= head.checkpoint.size);
+            let keys = replica.keys_for(origin).map(|keys| keys.own).unwrap_or_default();
+            !held || head.own.iter().any(|signed| keys.iter().any(|key| key.id() == signed.id))
+        };
+        let heads = registers.iter().flat_map(|p| p.newest_first()).filter(is_told);
         let statements = registers.iter().flat_map(|p| p.statements.iter().cloned());
         let views = self.views.iter().cloned().map(StatementMessage::View);
         Ok(Submission {
@@ -479,11 +490,28 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
             Ok(_) | Err(_) => {}
         }
     }
+    let mut carried: Option<(u64, Vec<Bytes>)> = None;
     for head in &heads {
+        let mut head = head.clone();
+        if let Some((first, mut entries)) = carried.take()
+            && head.first == first.saturating_add(entries.len() as u64)
+        {
+            entries.append(&mut head.entries);
+            (head.first, head.entries) = (first, entries);
+        }
         // On the way a cosignature that fails costs the head nothing; a bundle was packed of such as hold.
         keys.check(&head.checkpoint, &head.cosignatures).map_err(|e| altered(Fault::Statement(e)))?;
         let job = Job::Head { message: head.clone(), keys: keys.clone(), bases: Vec::new() };
-        let Checked::Head(checked) = job.run().map_err(altered)? else { continue };
+        let checked = match job.run() {
+            Ok(Checked::Head(checked)) => checked,
+            Ok(_) => continue,
+            // By a key that is bound here no more, or not yet: what stands under it may come with the next head.
+            Err(fault) if !fault.is_the_senders() => {
+                carried = Some((head.first, head.entries));
+                continue;
+            }
+            Err(fault) => return Err(altered(fault)),
+        };
         let admission = register.admit(checked.head, checked.cosignatures, checked.first, &checked.entries);
         let bare = head.entries.is_empty();
         if !admission.changed() && !bare && admission.code() != "register-frozen" {

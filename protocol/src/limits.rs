@@ -197,6 +197,8 @@ pub const WEBVH_WATCHERS_MAX: usize = 64;
 pub const WEBVH_PROOFS_MAX: usize = 8;
 /// Seconds that an entry may be dated ahead of the clock (`specs/did-webvh.md` §3).
 pub const WEBVH_AHEAD_MAX_S: u64 = 300;
+/// Names of one did:webvh DID under which copies are looked for (`specs/did-webvh.md` §6).
+pub const WEBVH_NAMES_MAX: usize = 16;
 /// Histories of one did:webvh DID that are compared (`specs/did-webvh.md` §6).
 pub const WEBVH_BRANCHES_MAX: usize = 16;
 /// did:webvh DIDs whose copies a snapshot keeps compared (`specs/did-webvh.md` §6).

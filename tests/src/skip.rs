@@ -1,7 +1,7 @@
 //! Tests that need a tool which is not everywhere: they skip, and say so, unless the tool is demanded.
 //!
 //! ```text
-//! STANDFAST_REQUIRE=node,python,netns cargo test --release --workspace
+//! STANDFAST_REQUIRE=node,python,netns,crates cargo test --release --workspace
 //! ```
 //!
 //! turns every skip of these kinds into a failure; continuous integration sets it.
@@ -19,8 +19,12 @@ pub enum Kind {
     Node,
     /// Python 3 with venv, pip and its registry.
     Python,
+    /// SoftHSM2 and OpenSC's `pkcs11-tool`.
+    Hsm,
     /// Network namespaces: `unshare` and the right to make them.
     Netns,
+    /// Crates that only this needs, from their registry.
+    Crates,
 }
 
 impl fmt::Display for Kind {
@@ -28,7 +32,9 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Node => "node",
             Self::Python => "python",
+            Self::Hsm => "hsm",
             Self::Netns => "netns",
+            Self::Crates => "crates",
         })
     }
 }

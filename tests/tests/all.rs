@@ -1,10 +1,13 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod charters;
 mod cluster;
 mod command_line;
 mod demo;
+mod exercises;
 mod interop;
+mod mirror;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
@@ -26,7 +29,11 @@ mod properties {
     mod histories;
     mod light;
 }
+mod nobody_signs_twice;
+mod publishing;
+mod rotation;
 mod screens;
+mod signer;
 mod spec_vectors;
 mod trqp;
 mod unread;

@@ -501,6 +501,30 @@ fn errors_done_right() {
 }
 
 #[test]
+fn proofs_and_mirrors() {
+    let mut world = world();
+    let notice = RecordKey::notice("ferries").expect("a key");
+    world.publish("transport", vec![(notice, Some(b"Ferries do not sail today.".to_vec()))]);
+    world.settle(NOW);
+    let mut desk = Desk::new(&world, NOW + 4 * MINUTE);
+    desk.put("charter.note", world.charter.note().to_string().as_bytes());
+    desk.run("record prove notice/ferries --out a.tlog-proof", 0);
+    desk.run("record verify a.tlog-proof --charter charter.note", 0);
+    desk.run("record prove notice/none --out b.tlog-proof", 3);
+    desk.run("record prove notice/none --register transport --out b.tlog-proof", 0);
+    desk.run("record verify b.tlog-proof", 0).run("record verify charter.note", 2);
+    desk.run("register export transport mirror", 0).run("register verify mirror --charter charter.note", 0);
+    let tile = desk.dir.path().join("mirror/tile/0/000.p/4");
+    let mut bytes = fs::read(&tile).expect("a tile");
+    bytes[0] ^= 1;
+    fs::write(&tile, bytes).expect("a tile");
+    desk.run("register verify mirror", 4).run("register export transport mirror", 4);
+    fs::remove_file(&tile).expect("a tile");
+    desk.run("register verify mirror", 3);
+    desk.check("proofs");
+}
+
+#[test]
 fn without_utf_8_and_with_colour() {
     let desk = Desk::new(&world(), NOW + 4 * MINUTE);
     desk.put("licence.jwt", &licence(40_911));

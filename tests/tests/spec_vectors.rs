@@ -17,6 +17,8 @@ mod charter;
 mod frontier;
 mod status_list;
 mod sync_messages;
+mod tlog;
+mod trust;
 mod view;
 mod webvh;
 

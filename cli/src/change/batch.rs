@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use standfast_node::file;
-use standfast_node::ledger::Ledger;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
 use standfast_protocol::log::checkpoint::Checkpoint;
@@ -24,6 +23,7 @@ use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
 
+use super::signers::Signers;
 use super::{RecordChange, View};
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
@@ -102,9 +102,9 @@ impl Waiting {
 }
 
 impl Batch {
-    /// Opens the batch of a key's register; one that was never used is empty.
-    pub(super) fn open(context: &Context, key: &str, register: &str) -> CliResult<Self> {
-        let path = held::folder(context, FOLDER)?.join(format!("{key}.json"));
+    /// Opens the batch of a register, whichever of its keys signs it; one that was never used is empty.
+    pub(super) fn open(context: &Context, register: &str) -> CliResult<Self> {
+        let path = held::folder(context, FOLDER)?.join(format!("{}.json", held::file_name(register)));
         Self::read(path, register, context.config.publisher.batch_s)
     }
 
@@ -145,9 +145,9 @@ impl Batch {
     }
 
     /// Drops what an entry has taken in that was signed, also by a command that was killed right after it.
-    pub(super) fn settle(&mut self, ledger: &Ledger) -> CliResult<()> {
+    pub(super) fn settle(&mut self, signers: &Signers<'_>) -> CliResult<()> {
         let Some(seal) = self.held.sealed.take() else { return Ok(()) };
-        if ledger.root_signed(seal.size) == Some(seal.root) {
+        if signers.root_signed(seal.size) == Some(seal.root) {
             let kind = std::mem::take(&mut self.held.kind);
             let register = std::mem::take(&mut self.held.register);
             self.held = BatchFile {

@@ -15,6 +15,7 @@ use standfast_protocol::charter::{Charter, CharterError, Plan, Signatures, Signe
 use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
 use standfast_protocol::log::note::Note;
+use standfast_protocol::replica::Replica;
 use standfast_protocol::time::Time;
 
 use super::{Context, signing_error};
@@ -88,6 +89,13 @@ fn create(context: &Context, plan: &Path, after: Option<&Path>, out: &Path, yes:
         CliError::of("plan-refused", Exit::Usage, &e)
             .hint("see the plan of the charter held: standfast charter show --plan")
     })?;
+    // A charter binds the anchors' registers: none of them may be left unsigned by it.
+    if let (Some(_), Some(replica)) = (&previous, crate::held::own(context)?) {
+        charter
+            .anchors()
+            .iter()
+            .try_for_each(|anchor| crate::change::rotation::check_binding(&replica, &anchor.register))?;
+    }
     let note = Note::new(charter.text().to_owned(), Vec::new());
     context.write(out, note.to_string().as_bytes(), yes)?;
     if out == Path::new("-") {
@@ -104,12 +112,17 @@ fn create(context: &Context, plan: &Path, after: Option<&Path>, out: &Path, yes:
 }
 
 fn show(context: &Context, path: Option<&Path>, plan: bool) -> CliResult {
-    let read = match path {
-        Some(path) => read_charter(context, path)?,
-        None => {
-            let held = held(context)?.ok_or_else(crate::held::nothing_held)?;
+    let replica = match path {
+        Some(_) => None,
+        None => Some(crate::held::own(context)?.ok_or_else(crate::held::nothing_held)?),
+    };
+    let read = match (path, &replica) {
+        (Some(path), _) => read_charter(context, path)?,
+        (None, Some(replica)) => {
+            let held = replica.chain().in_force();
             Read { charter: held.charter().clone(), note: held.note().clone() }
         }
+        (None, None) => return Err(crate::held::nothing_held()),
     };
     if plan {
         let text = toml::to_string(&Plan::of(&read.charter)).map_err(|e| {
@@ -120,7 +133,10 @@ fn show(context: &Context, path: Option<&Path>, plan: bool) -> CliResult {
     }
     let signatures = count(&read.charter, &read.note, None)?;
     let document = document(context, &read.charter, &signatures, None);
-    context.output.result(&document, |_| words::whole(&read.charter, &signatures, context.now))?;
+    context.output.result(&document, |_| {
+        let chain = replica.as_ref().map(Replica::chain);
+        words::whole(&read.charter, &signatures, chain, context.now)
+    })?;
     Ok(Exit::Done)
 }
 
@@ -154,7 +170,8 @@ fn sign(context: &Context, path: &Path, key: &str, after: Option<&Path>) -> CliR
 
 /// Says `1 of 2 by the roots of version 3, 1 of 2 by its own`.
 fn tally_words(signatures: &Signatures, previous: Option<&Charter>) -> String {
-    let share = |tally: Tally| format!("{} of {}", tally.have, tally.need);
+    // One more than is needed is no more than enough.
+    let share = |tally: Tally| format!("{} of {}", tally.have.min(tally.need), tally.need);
     match (signatures.previous, previous) {
         (Some(tally), Some(previous)) => {
             let own = share(signatures.own);

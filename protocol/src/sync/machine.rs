@@ -28,6 +28,7 @@ use super::message::{ForkMessage, HeadMessage, PastMessage, Request, Response, S
 use super::peers::Peers;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
 use crate::charter::SignedCharter;
+use crate::key::VerifierKey;
 use crate::limits;
 use crate::log::cosignature::Cosignature;
 use crate::log::view::Leaf;
@@ -130,12 +131,12 @@ pub struct Machine {
     parked: BTreeMap<u64, (Option<String>, Parked)>,
     busy: BTreeMap<String, VecDeque<Change>>,
     early: BTreeMap<String, Vec<Cosignature>>,
+    /// Keys that were bound to a register so far, while it is taken back.
+    keys_before: BTreeMap<String, Vec<VerifierKey>>,
     submissions: BTreeMap<u64, Underway>,
     /// Submissions whose next part is due.
     due: VecDeque<u64>,
     pub(super) outputs: Vec<Output>,
-    /// While it is restored: trust entries came whose registers are not looked for yet.
-    binds_later: bool,
     now_ms: u64,
 }
 
@@ -152,10 +153,10 @@ impl Machine {
             parked: BTreeMap::new(),
             busy: BTreeMap::new(),
             early: BTreeMap::new(),
+            keys_before: BTreeMap::new(),
             submissions: BTreeMap::new(),
             due: VecDeque::new(),
             outputs: Vec::new(),
-            binds_later: false,
             now_ms: 0,
         }
     }
@@ -174,9 +175,7 @@ impl Machine {
     /// Begins: whatever our duties left open is done now.
     pub fn started(&mut self, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
-        if std::mem::take(&mut self.binds_later) {
-            self.replica.rebind();
-        }
+        self.keys_before.clear();
         // By a clock that is behind, what was signed before would pass for an answer.
         self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
         self.replica.drop_unneeded_bodies();

@@ -1,5 +1,7 @@
 //! Machines that talk to each other in one process: no sockets, no disk, no time but what the test gives.
 
+mod rotation;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::time::Time;
 
 mod charters;
 mod evidence;
+mod fence;
 mod recovery;
 
 const START_MS: u64 = 1_790_000_000_000;
@@ -257,7 +260,8 @@ impl Net {
         durable.iter().for_each(|d| fresh.machine.restore(d));
         fresh.durable = durable;
         self.nodes[i] = Some(fresh);
-        let outputs = self.node(i).machine.started(START_MS);
+        let now = self.now_ms;
+        let outputs = self.node(i).machine.started(now);
         self.carry_out(i, outputs);
         self.run();
     }
@@ -816,6 +820,7 @@ fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
         other: 0,
         other_witnessed: 0,
         published: 0,
+        signed: [0; 8],
     };
     let mut asked = 0;
     let machine = &mut net.node(0).machine;

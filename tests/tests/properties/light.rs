@@ -166,6 +166,12 @@ fn registers(snapshot: &Snapshot) -> Vec<(String, [u64; 4], bool, bool)> {
     told.map(|r| (r.origin().to_owned(), sizes(r), r.is_forked(), r.frozen().is_some() && !r.is_forked())).collect()
 }
 
+/// True when W fell back to what two witnessed branches have in common.
+fn has_two_quorums(snapshot: &Snapshot) -> bool {
+    let mut bound = snapshot.replica().bound().keys().filter_map(|origin| snapshot.held(origin));
+    bound.any(|held| held.register().stand_other_witnessed().is_some())
+}
+
 /// The checkpoints of each register, on either branch, with the witnesses that stand there.
 fn stands(snapshot: &Snapshot) -> Vec<String> {
     let mut shown = Vec::new();
@@ -193,9 +199,11 @@ fn check(seed: u64, panel: &[Vec<u8>], tally: &mut Tally) {
         Bundle::decode(&bytes).expect("it reads").open(NOW).unwrap_or_else(|e| panic!("seed {seed}: {e:?}"));
     let light = Snapshot::new(opened);
     assert_eq!(registers(&light), registers(&full), "seed {seed}");
-    assert_eq!(stands(&light), stands(&full), "seed {seed}");
     let again = Bundle::of(light.replica()).encode();
-    assert!(again == bytes, "seed {seed}: what is opened packs to the same bytes");
+    // A checkpoint that W went past before a second quorum brought it back may be forgotten: nothing rests on it.
+    let same = stands(&light) == stands(&full) || has_two_quorums(&full);
+    assert!(same, "seed {seed}: {:#?}\n{:#?}", stands(&light), stands(&full));
+    assert!(again == bytes || has_two_quorums(&full), "seed {seed}: what is opened packs to the same bytes");
     let (ours, theirs) = (verdicts(&full, panel), verdicts(&light, panel));
     for (at, (full, light)) in ours.iter().zip(&theirs).enumerate() {
         assert_eq!(shown(full), shown(light), "seed {seed}, verdict {at}");

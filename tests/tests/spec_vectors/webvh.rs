@@ -154,7 +154,7 @@ impl Scribe {
 const DID: &str = "did:webvh:{SCID}:transport.gov.example";
 const MOVED: &str = "did:webvh:{SCID}:new.gov.example%3A8443:agencies";
 const TIMES: [&str; 4] =
-    ["2026-11-01T08:00:00Z", "2026-11-02T08:00:00Z", "2026-11-03T08:00:00.25Z", "2026-11-03T08:00:00.5Z"];
+    ["2026-11-01T08:00:00Z", "2026-11-02T08:00:00Z", "2026-11-03T08:00:00Z", "2026-11-04T08:00:00Z"];
 
 fn state(did: &str, seed: u8) -> Value {
     json!({

@@ -47,7 +47,7 @@ pub(super) fn publish(context: &Context, path: &Path, wait_s: Option<u64>, yes: 
     let Read { charter, note } = read_charter(context, path)?;
     let Some(held) = crate::held::own(context)? else {
         let signed = SignedCharter::authenticate_first(note).map_err(|e| refused(path, &e))?;
-        return first(context, &signed, yes);
+        return first(context, &signed, yes, "admitted here");
     };
     let bytes = note.to_string().into_bytes();
     match held.chain().judge(&bytes).map_err(|e| refused(path, &e))? {
@@ -82,7 +82,7 @@ pub(super) fn pin(context: &Context, path: &Path, yes: bool) -> CliResult {
     let Read { charter, note } = read_charter(context, path)?;
     let Some(held) = crate::held::own(context)? else {
         let signed = SignedCharter::authenticate_pinned(note).map_err(|e| refused(path, &e))?;
-        return first(context, &signed, yes);
+        return first(context, &signed, yes, "pinned here");
     };
     let bytes = note.to_string().into_bytes();
     let chain = held.chain();
@@ -104,7 +104,7 @@ pub(super) fn pin(context: &Context, path: &Path, yes: bool) -> CliResult {
 }
 
 /// Chooses the network of a data directory that has none.
-fn first(context: &Context, signed: &SignedCharter, yes: bool) -> CliResult {
+fn first(context: &Context, signed: &SignedCharter, yes: bool, done: &str) -> CliResult {
     let charter = signed.charter();
     let question =
         format!("This chooses network {} for {}. Do so?", charter.network_id(), context.config.data_dir.display());
@@ -113,7 +113,7 @@ fn first(context: &Context, signed: &SignedCharter, yes: bool) -> CliResult {
     let node = LocalNode::init(&dir, signed.note().to_string().as_bytes()).map_err(|e| change::node_error(&e))?;
     let after = node.replica().clone();
     node.close().map_err(|e| change::node_error(&e))?;
-    tell(context, charter, &after, None, None, "admitted here")?;
+    tell(context, charter, &after, None, None, done)?;
     Ok(Exit::Done)
 }
 
@@ -161,14 +161,18 @@ fn tell(
     };
     context.output.result(&document, |style| {
         let sent = peers.map(|n| format!(" · sent to {}", shown::counted(n, "peer", "peers"))).unwrap_or_default();
-        let mut out = format!("{} {done}{sent}\n", style.sign(Sign::Good));
+        let of_fork = fork.as_ref().is_some_and(|fork| fork.sides.iter().any(|side| side.charter() == charter));
+        let mut out = match of_fork {
+            true => format!("{} kept here as proof{sent}\n", style.sign(Sign::Tampered)),
+            false => format!("{} {done}{sent}\n", style.sign(Sign::Good)),
+        };
         if let Some(fork) = &fork {
             let (forked, stays) = (fork.version, in_force.version());
             let sign = style.sign(Sign::Tampered);
             out.push_str(&format!(
                 "{sign} version {forked} is signed twice: version {stays} is in force until one is pinned\n"
             ));
-            out.push_str("→ next: compare both with the holders of root keys, then: standfast charter pin FILE\n");
+            out.push_str("→ next: ask the holders of root keys which, then: standfast charter pin FILE\n");
         }
         out.push_str(&naming.map(|naming| naming_words(naming, style)).unwrap_or_default());
         let network = shown::short(&charter.network_id().to_string());
