@@ -121,11 +121,11 @@ pub const RDF_NODES_MAX: usize = 2048;
 pub const RDF_QUADS_MAX: usize = 2048;
 /// Bytes of an expanded Bitstring Status List (`specs/verification.md` §6): 2^23 bits.
 pub const BITSTRING_SIZE_MAX: usize = 1024 * 1024;
-/// Bytes of a signed view (`specs/charter.md` §7).
+/// Bytes of a signed view (`specs/charter.md` §9).
 pub const VIEW_SIZE_MAX: usize = 4 * 1024;
-/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+/// Bytes of a view with all its leaves (`specs/charter.md` §9).
 pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
-/// Registers in a frontier (`specs/charter.md` §7).
+/// Registers in a frontier (`specs/charter.md` §9).
 pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
 /// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.
 pub const BODY_SIZE_MAX: usize = 1024 * 1024 + 4096;
