@@ -23,6 +23,7 @@ mod model {
     mod trust;
 }
 mod nobody_signs_twice;
+mod outlives;
 mod publishing;
 mod rotation;
 mod screens;
