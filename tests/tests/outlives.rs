@@ -18,13 +18,13 @@ const LICENCE: &str = "https://gov.example/DrivingLicence";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with a data directory for each organisation.
-struct Town {
+pub(crate) struct Town {
     dir: tempfile::TempDir,
 }
 
 impl Town {
     /// A ministry that is the anchor, and an agency with a did:webvh DID, which nobody has authorised yet.
-    fn new(witnesses: &str, cosigned_by: Option<&str>, now: &str) -> (Self, String) {
+    pub(crate) fn new(witnesses: &str, cosigned_by: Option<&str>, now: &str) -> (Self, String) {
         let town = Self { dir: tempfile::tempdir().expect("a scratch directory") };
         fs::create_dir(town.path().join("credentials")).expect("a folder");
         // One passphrase for all keys of a log, however many it has had.
@@ -75,11 +75,11 @@ impl Town {
         self.path().join(of)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path().join(name), text).expect("a file");
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).expect("a file")
     }
 
@@ -95,29 +95,29 @@ impl Town {
     }
 
     /// Runs a command that is to end with `exit`; returns both streams.
-    fn ends(&self, of: &str, line: &str, exit: i32) -> (String, String) {
+    pub(crate) fn ends(&self, of: &str, line: &str, exit: i32) -> (String, String) {
         let output = self.run(of, line);
         let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
         assert_eq!(output.status.code(), Some(exit), "{of}$ standfast {line}\n{out}{err}");
         (out, err)
     }
 
-    fn screen(&self, of: &str, line: &str) -> String {
+    pub(crate) fn screen(&self, of: &str, line: &str) -> String {
         self.ends(of, line, 0).0
     }
 
-    fn json(&self, of: &str, line: &str) -> Value {
+    pub(crate) fn json(&self, of: &str, line: &str) -> Value {
         serde_json::from_str(&self.screen(of, &format!("{line} --json"))).expect("one JSON document")
     }
 
     /// Carries all that one organisation holds to another.
-    fn carry(&self, from: &str, to: &str) {
+    pub(crate) fn carry(&self, from: &str, to: &str) {
         self.screen(from, &format!("bundle export --out {from}.standfast --yes"));
         let imported = self.run(to, &format!("bundle import {from}.standfast"));
         assert!(matches!(imported.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&imported.stderr));
     }
 
-    fn grant(&self, did: &str) {
+    pub(crate) fn grant(&self, did: &str) {
         let from = "--from 2020-01-01 --until 2080-01-01 --register transport.binding --yes --wait";
         self.screen("interior", &format!("trust grant {did} issue {LICENCE} {from}"));
     }
