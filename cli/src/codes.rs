@@ -281,6 +281,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "a register on the path has two histories; what was witnessed still stands",
             "Report it; the proof: standfast fork list",
         ),
+        Warning::RegisterFrozen => (
+            "register-frozen",
+            "a register on the path stopped at an entry that is not valid; what was witnessed still stands",
+            "Report it to the register's owner.",
+        ),
         Warning::StaleTolerated => (
             "stale-tolerated",
             "some data is older than the limit, and the policy tolerates it up to a second one",
@@ -315,8 +320,9 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 7] = [
+pub const WARNINGS: [Warning; 8] = [
     Warning::RegisterForked,
+    Warning::RegisterFrozen,
     Warning::CharterForked,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,

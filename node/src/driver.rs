@@ -396,7 +396,7 @@ impl Driver {
             Output::Check(ticket, job) => match &*job {
                 // What says that something no longer counts overtakes the rest.
                 Job::Fork { .. } => self.waiting_checks.push_front((ticket, job)),
-                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } => {
+                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } | Job::Past { .. } => {
                     self.waiting_checks.push_back((ticket, job));
                 }
             },

@@ -29,7 +29,7 @@ pub use machine::Machine;
 use crate::charter::CharterError;
 use crate::register::admission::Admission;
 use check::{Checked, Fault, Job};
-use message::{ForkMessage, HeadMessage, StatementMessage};
+use message::{ForkMessage, HeadMessage, PastMessage, StatementMessage};
 
 /// A peer, as the node names it.
 pub type Peer = Arc<str>;
@@ -158,6 +158,8 @@ pub enum Durable {
     Charter(Bytes),
     /// A charter note that the operator chose.
     Choice(Bytes),
+    /// An old register up to the point that a binding names: a [`PastMessage`].
+    Past(Bytes),
 }
 
 /// What an operator, a command or a bundle hands in.
@@ -175,6 +177,8 @@ pub struct Submission {
     pub statements: Vec<StatementMessage>,
     /// Fork proofs.
     pub forks: Vec<ForkMessage>,
+    /// Old registers that bindings name, among them those that heads above make known.
+    pub pasts: Vec<PastMessage>,
 }
 
 /// Why a submission was not taken.

@@ -242,7 +242,7 @@ fn a_credential_outlives_its_issuers_domain_servers_and_keys() {
     town.carry("interior", "transport");
     // The agency issues, and changes its key three times. It has no node; its bundle is carried.
     town.screen("transport", &format!("did publish {did}"));
-    town.screen("transport", &format!("credential issue ada.json --key lic-1 --out ada.jwt"));
+    town.screen("transport", "credential issue ada.json --key lic-1 --out ada.jwt");
     for number in 2..=4 {
         town.screen("transport", &format!("did rotate {did} --to lic-{number}"));
     }

@@ -10,9 +10,9 @@
 //! Before a checkpoint that takes the batch in is signed, the batch is `sealed` with its size and root: whether the
 //! signer's ledger holds that checkpoint says afterwards whether the batch is done, whatever was killed in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use standfast_node::file;
@@ -263,10 +263,11 @@ pub fn waiting(context: &Context) -> CliResult<Vec<Waiting>> {
         _ => return Ok(Vec::new()),
     };
     let mut found = Vec::new();
-    for key in keys {
-        let Some(origin) = &key.origin else { continue };
-        let path: &Path = &folder.join(format!("{}.json", key.name));
-        let batch = Batch::read(path.to_owned(), origin, context.config.publisher.batch_s)?;
+    // A register may have two keys, and has one batch.
+    let origins: BTreeSet<String> = keys.into_iter().filter_map(|key| key.origin).collect();
+    for origin in origins {
+        let path = folder.join(format!("{}.json", held::file_name(&origin)));
+        let batch = Batch::read(path, &origin, context.config.publisher.batch_s)?;
         found.extend(batch.waiting(context.now));
     }
     Ok(found)

@@ -15,7 +15,7 @@ use standfast_node::fence::{Continuity, Heard, Judgement, Refusal, State, judge}
 use standfast_node::ledger::marker::Marker;
 use standfast_node::ledger::overrides::{self, Override, REASON_SIZE_MAX};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::VerifierKey;
+use standfast_protocol::key::{PublicKey, VerifierKey};
 use standfast_protocol::replica::Replica;
 use standfast_protocol::time::Time;
 
@@ -47,7 +47,7 @@ pub(super) struct Fence<'a> {
 }
 
 /// Names the marker of a register key.
-pub fn marker(context: &Context, key: &VerifierKey) -> Marker {
+pub fn marker(context: &Context, key: &PublicKey) -> Marker {
     Marker::of(&context.config.publisher.marks, key)
 }
 
@@ -58,7 +58,8 @@ impl Fence<'_> {
         let held = |size: u64| root_at(replica, self.origin, size);
         let mut found = Continuity::Unproven;
         for ledger in signers.ledgers(self.bound) {
-            let one = marker(self.context, ledger.key()).continuity(ledger, held).map_err(|e| ledger_error(&e))?;
+            let one =
+                marker(self.context, ledger.key().key()).continuity(ledger, held).map_err(|e| ledger_error(&e))?;
             found = match (found, one) {
                 (Continuity::Behind { size: a }, Continuity::Behind { size: b }) => {
                     Continuity::Behind { size: a.max(b) }
@@ -74,7 +75,8 @@ impl Fence<'_> {
     /// Names in the markers what the ledgers hold, before it leaves.
     pub(super) fn raise(&self, signers: &Signers<'_>) -> CliResult<()> {
         let mut ledgers = signers.ledgers(self.bound);
-        ledgers.try_for_each(|ledger| marker(self.context, ledger.key()).raise(ledger).map_err(|e| ledger_error(&e)))
+        ledgers
+            .try_for_each(|ledger| marker(self.context, ledger.key().key()).raise(ledger).map_err(|e| ledger_error(&e)))
     }
 
     /// Returns once an entry may be appended to what is held; asks the node, and waits for what is on its way.

@@ -23,7 +23,6 @@ use standfast_protocol::sync::Submission;
 use standfast_protocol::trust::{bound_keys, continues};
 
 use super::draft::{self, Outbox};
-use super::fence;
 use super::{Publisher, stopped_words};
 use crate::command::register::{binding_bytes, ledger_error, own_registers, read_binding};
 use crate::command::{Context, key_error};
@@ -98,8 +97,6 @@ fn join(context: &Context, to: &str, old: &PublicPart, origin: &str) -> CliResul
     if public.origin.is_none() {
         let old_key = old.verifier_keys().map_err(|e| damaged(&e))?.into_iter().next();
         let old_key = old_key.ok_or_else(|| key_error(&KeystoreError::Unbound(old.name.clone())))?;
-        // It names a key that has signed nothing yet.
-        fence::marker(context, &new).begin().map_err(|e| ledger_error(&e))?;
         match Ledger::create(&keys.ledger_path(to), &new) {
             Ok(()) | Err(LedgerError::Exists(_)) => {}
             Err(other) => return Err(ledger_error(&other)),

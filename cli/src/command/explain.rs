@@ -121,7 +121,7 @@ fn draw(bench: &Bench<'_>, judged: &Judged, style: &Style) -> String {
     }
     for warning in &judged.verdict.warnings {
         let said = card::note(bench, *warning, judged);
-        let mark = if *warning == Warning::RegisterForked { "!" } else { "note:" };
+        let mark = if matches!(warning, Warning::RegisterForked | Warning::RegisterFrozen) { "!" } else { "note:" };
         out.push_str(&wrap(&format!("{mark} {said}"), COLUMNS - 2).join("\n  "));
         out.push('\n');
     }

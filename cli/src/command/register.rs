@@ -11,7 +11,7 @@ use standfast_node::keystore::{KeyUse, PublicPart};
 use standfast_node::ledger::{Ledger, LedgerError};
 use standfast_protocol::credential::json::Json;
 use standfast_protocol::did;
-use standfast_protocol::key::{Algorithm, VerifierKey, origin_of};
+use standfast_protocol::key::{VerifierKey, origin_of};
 use standfast_protocol::register::fact::Binding;
 
 use super::{Context, key_error, signing_error};
@@ -77,12 +77,6 @@ fn create(context: &Context, host: &str, key: &str, out: Option<PathBuf>, yes: b
     public.demand(KeyUse::Register).map_err(|e| key_error(&e))?;
     let public_key = public.key().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
     let origin = origin_of(&format!("{host}/register"), &public_key);
-    if public.origin.is_none() {
-        // Only for a key that names no register yet: of any other it is not known that it has signed nothing.
-        let fresh = VerifierKey::new(&origin, Algorithm::Note, public_key);
-        let fresh = fresh.map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
-        change::fence::marker(context, &fresh).begin().map_err(|e| ledger_error(&e))?;
-    }
     let public = keys.bind_origin(key, &origin).map_err(|e| key_error(&e))?;
     let head = public.verifier_keys().ok().and_then(|keys| keys.into_iter().next());
     let head =

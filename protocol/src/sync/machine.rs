@@ -24,7 +24,7 @@ use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
 use super::fence::Fence;
-use super::message::{ForkMessage, HeadMessage, Request, Response, Signed, StatementMessage};
+use super::message::{ForkMessage, HeadMessage, PastMessage, Request, Response, Signed, StatementMessage};
 use super::peers::Peers;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
 use crate::charter::SignedCharter;
@@ -34,6 +34,7 @@ use crate::log::cosignature::Cosignature;
 use crate::log::view::Leaf;
 use crate::register::admission::Admission;
 use crate::register::body::Record;
+use crate::register::fact::After;
 use crate::register::fork::ForkProof;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -112,11 +113,16 @@ enum Parked {
     },
     /// What shows that a change of witnesses is done.
     ChangeSeen,
+    Past {
+        after: After,
+        register: Arc<Register>,
+        source: Source,
+    },
 }
 
 /// The replication machine of one node.
 pub struct Machine {
-    replica: Replica,
+    pub(super) replica: Replica,
     duties: Duties,
     pub(super) peers: Peers,
     pub(super) fence: Fence,
@@ -295,6 +301,15 @@ impl Machine {
         Some(Job::Fork { origin: message.origin, proof: message.proof, keys })
     }
 
+    fn past_job(&self, message: PastMessage) -> Job {
+        let witnessing = self.replica.witnessing().clone();
+        Job::Past { message, witnessing }
+    }
+
+    pub(super) fn check_past(&mut self, message: PastMessage, peer: &Peer) {
+        self.check(self.past_job(message), Source::Sync(peer.clone()));
+    }
+
     fn check(&mut self, job: Job, source: Source) {
         // A submission has one check at a time, so peers that fill the queue do not shut the operator out.
         if self.checks.len() >= limits::CHECKS_MAX && !source.is_local() {
@@ -327,6 +342,10 @@ impl Machine {
             }
             Ok(Checked::Fork(origin, proof)) => self.change(origin, Change::Fork(proof, source)),
             Ok(Checked::View(view)) => self.view_checked(view, &source),
+            Ok(Checked::Past(message, register)) => {
+                let frames = vec![Durable::Past(Bytes::from(message.encode()))];
+                self.park(None, frames, Parked::Past { after: message.after, register, source });
+            }
         }
     }
 
@@ -570,6 +589,14 @@ impl Machine {
             Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
             Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
             Parked::ChangeSeen => {}
+            Parked::Past { after, register, source } => {
+                let kept = self.replica.keep_past(&after, register);
+                if kept {
+                    self.outputs.push(Output::Changed);
+                    self.want_bodies(source.peer().as_ref());
+                }
+                self.part_done(&source, Ok(kept));
+            }
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
             for change in queue {
@@ -586,6 +613,7 @@ impl Machine {
             Parked::Register { source, .. }
             | Parked::Bodies { source, .. }
             | Parked::Charter { source, .. }
+            | Parked::Past { source, .. }
             | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
@@ -802,8 +830,9 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    let unread = register.unread().map(|unread| unread.head.checkpoint().clone());
-    (sizes, register.is_forked(), register.frozen().is_some(), unread, stands)
+    let tails = (register.tail(), register.tail_other());
+    let tails = [tails.0, tails.1].map(|tail| tail.map(|tail| tail.head.checkpoint().clone()));
+    (sizes, register.is_forked(), register.frozen().is_some(), tails, stands)
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

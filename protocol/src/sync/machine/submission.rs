@@ -15,12 +15,13 @@ enum Part {
     Head(Box<HeadMessage>),
     Statement(StatementMessage),
     Fork(ForkMessage),
+    Past(PastMessage),
     Bodies(Vec<Bytes>),
 }
 
 impl Machine {
     pub(super) fn submitted(&mut self, ticket: u64, submission: Submission) {
-        let Submission { charters, choice, heads, statements, forks, bodies } = submission;
+        let Submission { charters, choice, heads, statements, forks, bodies, pasts } = submission;
         let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
         parts.extend(choice.map(Part::Choice));
         if !bodies.is_empty() {
@@ -29,6 +30,7 @@ impl Machine {
         parts.extend(heads.into_iter().map(|h| Part::Head(Box::new(h))));
         parts.extend(statements.into_iter().map(Part::Statement));
         parts.extend(forks.into_iter().map(Part::Fork));
+        parts.extend(pasts.into_iter().map(Part::Past));
         self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
         self.due.push_back(ticket);
     }
@@ -62,6 +64,11 @@ impl Machine {
                 let origin = message.origin.clone();
                 self.fork_job(message).ok_or(SubmitError::Unbound(origin))
             }
+            // Held already, or of a point that nothing names: there is nothing to do.
+            Part::Past(message) if !self.replica.pasts_missing().any(|after| *after == message.after) => {
+                return self.part_done(&source, Ok(false));
+            }
+            Part::Past(message) => Ok(self.past_job(message)),
         };
         match job {
             Ok(job) => self.check(job, source),
