@@ -145,6 +145,7 @@ impl Register {
             self.extend_other(head, &offer)
         };
         if admission.changed() {
+            self.drop_unread_third();
             for cosignature in cosignatures {
                 self.add_to_branches(cosignature);
             }

@@ -145,6 +145,13 @@ impl Branch {
         Some((self.entry(last)?, self.tree.inclusion(last, size)?))
     }
 
+    /// True when the branch has `number` entries, and these behind them lead to this head.
+    pub(super) fn ends_in<'a>(&self, number: u64, leaves: impl Iterator<Item = &'a Bytes>, head: &SignedHead) -> bool {
+        let Some(mut edge) = self.tree.edge(number).filter(|_| self.size() == number) else { return false };
+        leaves.for_each(|leaf| edge.append(leaf));
+        edge.root() == head.checkpoint().root
+    }
+
     pub(super) fn stand(&self, size: u64) -> Option<&Arc<Stand>> {
         self.stands.get(&size)
     }

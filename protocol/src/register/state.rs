@@ -60,11 +60,7 @@ impl Frozen {
 
     /// True when the invalid entry comes right after the last of this branch.
     fn continues(&self, branch: &Branch) -> bool {
-        let edge = branch.tree().edge(self.number).filter(|_| branch.size() == self.number);
-        edge.is_some_and(|mut edge| {
-            self.leaves().for_each(|leaf| edge.append(leaf));
-            edge.root() == self.head.checkpoint().root
-        })
+        branch.ends_in(self.number, self.leaves(), &self.head)
     }
 }
 

@@ -69,11 +69,17 @@ impl Register {
     /// before, which can withdraw.
     pub fn tail_other(&self) -> Option<Tail<'_>> {
         let stopped = self.stopped_other().map(|stopped| Tail::of_frozen(stopped));
-        stopped.or_else(|| self.other.as_ref().and_then(|_| self.tail_unread(false)))
+        stopped.or_else(|| self.tail_unread(false))
     }
 
     fn tail_unread(&self, on_main: bool) -> Option<Tail<'_>> {
         let unread = self.unread.as_ref().filter(|unread| unread.on_main == on_main)?;
+        // Where the branch has gone on by other entries since, it leads there no more. Beside a main branch that did so,
+        // the unread entries alone are the other one.
+        let branch = if on_main { Some(&self.main) } else { self.other.as_ref() };
+        if branch.is_some_and(|branch| !branch.ends_in(unread.number, unread.entries.iter(), &unread.head)) {
+            return None;
+        }
         Some(Tail { head: &unread.head, number: unread.number, first: None, rest: &unread.entries })
     }
 
@@ -96,6 +102,15 @@ impl Register {
         if let Some(unread) = &mut self.unread {
             let unread = Arc::make_mut(unread);
             unread.on_main = !unread.on_main;
+        }
+    }
+
+    /// Lets go of unread entries that lie on neither of the two branches held, or where something else has stopped one:
+    /// nobody who saw them last would keep them, and nobody could be told of them.
+    pub(super) fn drop_unread_third(&mut self) {
+        let is_told = [self.tail(), self.tail_other()].into_iter().flatten().any(|tail| tail.first.is_none());
+        if self.unread.is_some() && !is_told {
+            self.unread = None;
         }
     }
 

@@ -138,7 +138,7 @@ pub(crate) fn other_message(register: &Register, stand: &Stand) -> Option<HeadMe
 pub(crate) fn stopped_message(register: &Register) -> Option<HeadMessage> {
     let tail = register.tail_other()?;
     let mut message = bare_head(tail.head);
-    message.first = register.fork_point()?;
+    message.first = register.fork_point().unwrap_or(tail.number);
     message.entries = register.entries_other().map(Entry::bytes).chain(tail.entries()).cloned().collect();
     Some(message)
 }
