@@ -495,8 +495,8 @@ fn gather_draft(
     let mut draft = held.unwrap_or_else(|| Draft::new(&origin, &[]));
     let view = View::new(&replica, &origin, &draft.changes()?);
     let changes = gather(&view)?;
-    draft.gather(&changes);
     let view = View::new(&replica, &origin, &[]);
+    draft.gather(&changes, |key| view.held(key));
     let all = view.effective(draft.changes()?);
     let confirmed = change.options.confirm_broad.or(draft.confirmed);
     broad::check(context, &view, &all, confirmed)?;
@@ -541,6 +541,7 @@ impl Publisher<'_> {
         }
         let replica = self.fence(&self.bound(&replica)).pass(&self.desk, &signers, replica, terms.override_fence)?;
         let view = View::new(&replica, &self.origin, &[]);
+        draft.check_bases(|key| view.held(key))?;
         let changes = view.effective(draft.changes()?);
         let confirmed = terms.confirm_broad.or(draft.confirmed);
         broad::check(self.context, &view, &changes, confirmed)?;

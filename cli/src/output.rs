@@ -226,7 +226,9 @@ impl Output {
     /// Writes a line to stderr, unless quiet. A stderr that is gone is nobody's concern.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", self.err.render(line));
+            // Names in it are other people's text.
+            let lines: Vec<String> = line.split('\n').map(words::clean).collect();
+            let _ = writeln!(io::stderr().lock(), "{}", self.err.render(&lines.join("\n")));
         }
     }
 }

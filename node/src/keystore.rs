@@ -15,7 +15,7 @@
 //! part names the program.
 //!
 //! Which verifier keys a use has: `register` one of type 0x01, named by the register's origin (known once the register
-//! is created); `issue` none, it is named by a DID document; `witness` two, `<name>/witness` of type 0x04 and `<name>/view`
+//! is created); `issue` none, it is named by a DID document; `update` none, a did:webvh log names it; `witness` two, `<name>/witness` of type 0x04 and `<name>/view`
 //! of type 0x01 with seeds of their own (C2SP: one key, one set of statements); `root` one of type 0x01, `<name>/root`.
 
 mod passphrase;

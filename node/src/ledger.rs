@@ -237,6 +237,11 @@ impl Ledger {
         self.places.get(&size).map(|place| place.root)
     }
 
+    /// True when it holds what another key of the register has signed and this one has not.
+    pub fn has_taken(&self) -> bool {
+        self.places.values().any(|place| place.taken)
+    }
+
     /// Returns what this key signed at `size`, to the byte.
     pub fn signed(&self, size: u64) -> Result<Option<Signed>, LedgerError> {
         let Some(place) = self.places.get(&size).filter(|place| !place.taken) else { return Ok(None) };
@@ -517,6 +522,11 @@ mod tests {
 
         pub(super) fn marks(&self) -> PathBuf {
             self.dir.path().join("marks")
+        }
+
+        /// Another key of the same register.
+        pub(super) fn another_key(&self) -> VerifierKey {
+            VerifierKey::new(self.key.name(), Algorithm::Note, SecretKey::from_seed(&[8; 32]).public()).unwrap()
         }
 
         pub(super) fn open(&self) -> Ledger {

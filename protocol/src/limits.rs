@@ -167,6 +167,8 @@ pub const CONTEXT_SETS_TRIED: usize = 8;
 pub const LIST_PROOFS_KEPT: usize = 4096;
 /// Bytes of entries fetched from all peers that are not checked yet (`specs/sync.md` §5).
 pub const CATCH_UPS_SIZE_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that an entry counts at least, where entries that are not checked yet are counted (`specs/sync.md` §5).
+pub const ENTRY_WEIGHT_MIN: usize = 64;
 /// Places below the root of one peer's frontier asked for in one exchange (`specs/sync.md` §5).
 pub const FRONTIER_DESCENTS_MAX: usize = 2048;
 /// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §13); a body of 1 MiB fits.

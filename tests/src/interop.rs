@@ -106,7 +106,7 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-/// `@digitalbazaar/vc` and `jose`, ready to be called.
+/// `@digitalbazaar/vc`, `jose` and `didwebvh-ts`, ready to be called.
 #[derive(Clone, Debug)]
 pub struct NodeTools {
     folder: PathBuf,
@@ -118,7 +118,7 @@ pub fn node_tools() -> Result<NodeTools, Skip> {
     starts("node").map_err(missing)?;
     let source = source_folder("node");
     let pins = ["package.json", "package-lock.json", ".npmrc"];
-    let scripts = ["contexts.mjs", "job.mjs", "issue.mjs", "verify.mjs"];
+    let scripts = ["contexts.mjs", "job.mjs", "issue.mjs", "verify.mjs", "webvh.mjs"];
     let folder = installed("interop-node", &source, &pins, &scripts, |folder| {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
@@ -146,6 +146,15 @@ impl NodeTools {
         parsed(&self.answer("verify.mjs", job))
     }
 
+    /// Returns what `didwebvh-ts` reads or writes: `interop/node/webvh.mjs` describes both forms.
+    ///
+    /// # Panics
+    ///
+    /// When the script fails.
+    pub fn webvh(&self, job: &Value) -> Value {
+        parsed(&self.answer("webvh.mjs", job))
+    }
+
     fn answer(&self, script: &str, job: &impl Serialize) -> Vec<u8> {
         let mut node = Command::new("node");
         node.arg(self.folder.join(script));
@@ -153,7 +162,7 @@ impl NodeTools {
     }
 }
 
-/// A Python with PyJWT and `cryptography`.
+/// A Python with PyJWT, `cryptography` and `did-webvh`.
 #[derive(Clone, Debug)]
 pub struct Python {
     executable: PathBuf,
@@ -240,6 +249,15 @@ impl Python {
     /// When the script fails.
     pub fn check_schemas(&self, jobs: &Value) -> Vec<Option<String>> {
         parsed(&self.answer(&source_folder("python").join("schema_job.py"), &[], &job_bytes(jobs), &[]))
+    }
+
+    /// Returns what PyPI's `did-webvh` reads or writes, in the forms of [`NodeTools::webvh`].
+    ///
+    /// # Panics
+    ///
+    /// When the script fails.
+    pub fn webvh(&self, job: &Value) -> Value {
+        parsed(&self.answer(&source_folder("python").join("webvh_job.py"), &[], &job_bytes(job), &[]))
     }
 
     /// Returns what the second decoder makes of entries: `interop/decoder.py` describes both forms.

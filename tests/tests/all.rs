@@ -30,6 +30,7 @@ mod properties {
     mod light;
 }
 mod nobody_signs_twice;
+mod outlives;
 mod publishing;
 mod rotation;
 mod screens;

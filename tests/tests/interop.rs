@@ -3,3 +3,4 @@
 mod credentials;
 mod decoder;
 mod registers;
+mod webvh;

@@ -324,6 +324,37 @@ fn what_is_reinstated_before_it_went_out_was_never_suspended() {
 }
 
 #[test]
+fn what_takes_back_a_status_that_is_signed_and_not_sent_is_not_said_already() {
+    let (_federation, node, _) = harbour(1);
+    ends(&node, &format!("status-list create {LIST} --length 1000 --purpose suspension"), 0);
+    ends(&node, &format!("credential suspend {LIST}#1"), 0);
+    // Signed, and never handed over: as after a kill, or with a node that had just stopped.
+    ends(&node, &format!("credential suspend {LIST}#2 --draft draft"), 0);
+    ends(&node, "register sign draft --key harbour", 0);
+    let waits = ends(&node, &format!("credential reinstate {LIST}#2"), 0).0;
+    assert!(waits.starts_with("? not sent: harbour.example: 1 status waits until "), "{waits}");
+    is_set(&node, 2);
+    ends(&node, "register publish harbour.example", 0);
+    is_set(&node, 1);
+}
+
+#[test]
+fn a_draft_takes_back_no_status_that_was_set_after_it_was_gathered() {
+    let (_federation, node, _) = harbour(1);
+    list(&node, "");
+    ends(&node, &format!("credential revoke {LIST}#1 --draft draft"), 0);
+    revoke(&node, 2, " --urgent");
+    ends(&node, &format!("credential revoke {LIST}#3 --draft draft"), 0);
+    let (_, stale) = ends(&node, "register sign draft --key harbour", 1);
+    assert!(stale.contains(" is not what the draft") && stale.contains("hint: nothing was signed"), "{stale}");
+    fs::remove_file(node.dir().join("draft")).expect("a draft");
+    ends(&node, &format!("credential revoke {LIST}#1 {LIST}#3 --draft draft"), 0);
+    ends(&node, "register sign draft --key harbour", 0);
+    ends(&node, "register publish draft", 0);
+    is_set(&node, 3);
+}
+
+#[test]
 fn a_broad_batch_is_held_as_a_whole_and_a_broad_draft_too() {
     let (_federation, node, _) = harbour(1);
     ends(&node, &format!("status-list create {LIST} --length 4000"), 0);

@@ -15,6 +15,8 @@ pub enum Use {
     Register,
     /// Signs credentials
     Issue,
+    /// Signs versions of a did:webvh log
+    Update,
     /// Cosigns and signs views
     Witness,
     /// Signs charters
@@ -26,6 +28,7 @@ impl From<Use> for KeyUse {
         match value {
             Use::Register => Self::Register,
             Use::Issue => Self::Issue,
+            Use::Update => Self::Update,
             Use::Witness => Self::Witness,
             Use::Root => Self::Root,
         }
@@ -55,7 +58,7 @@ Examples:
     Create {
         /// A local name
         name: String,
-        /// register, issue, witness or root; the key serves nothing else
+        /// register, issue, update, witness or root; the key serves nothing else
         #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
         key_use: Use,
         /// A program that keeps the secret and signs, with its arguments; no shell
@@ -73,7 +76,7 @@ Examples:
         name: String,
         /// 32 bytes as 64 hex digits, or an Ed25519 private key as PKCS#8, in PEM or DER; - is stdin
         file: PathBuf,
-        /// register, issue or root; the key serves nothing else
+        /// register, issue, update or root; the key serves nothing else
         #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
         key_use: Use,
     },
@@ -336,34 +339,60 @@ Examples:
 pub enum DidMethod {
     /// did:web
     Web,
+    /// did:webvh
+    Webvh,
+}
+
+/// What only a did:webvh DID is made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Of did:webvh")]
+pub struct LogOptions {
+    /// A key for DID logs that signs version 1 [default: made now]
+    #[arg(long, value_name = "KEY")]
+    pub update_key: Option<String>,
+    /// Keys for DID logs that may sign version 2 [default: one made now]
+    #[arg(long, value_name = "KEY")]
+    pub next_key: Vec<String>,
+    /// Witnesses of the log, as did:key
+    #[arg(long, value_name = "DID")]
+    pub witness: Vec<String>,
+    /// How many of them each version needs [default: all]
+    #[arg(long, value_name = "N")]
+    pub threshold: Option<usize>,
+    /// The DID may move to another host later
+    #[arg(long)]
+    pub portable: bool,
 }
 
 /// `did`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Did {
-    /// Make a DID document with one key
+    /// Make a DID with one key: a document, with the log of did:webvh
     #[command(after_help = "\
 Examples:
   standfast did create transport.gov.example --method web --key lic-2026
   standfast did create transport.gov.example --method web --key lic-2026 --out -
-  standfast did create transport.gov.example --method web --key lic-2026 --json")]
+  standfast did create transport.gov.example --method webvh --key lic-2026")]
     Create {
         /// The host that the DID is named by
         host: String,
-        /// web
+        /// web or webvh
         #[arg(long, hide_possible_values = true)]
         method: DidMethod,
         /// A key for credentials
         #[arg(long, value_name = "KEY")]
         key: String,
-        /// The document [default: in the data directory, for `did publish`]
+        /// The document, or the log [default: in the data directory, for `did publish`]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Replaces a document that exists
+        /// Replaces a document that exists; makes another did:webvh DID of this host
         #[arg(long)]
         yes: bool,
+        /// What only a did:webvh DID is made with.
+        #[command(flatten)]
+        log: LogOptions,
     },
-    /// A DID document as held here
+    /// A DID document as held here, with the log of did:webvh
     #[command(after_help = "\
 Examples:
   standfast did show did:web:transport.gov.example
@@ -372,17 +401,29 @@ Examples:
     Show {
         /// The DID
         did: String,
+        /// The version of did:webvh that was in force then
+        #[arg(long, value_name = "T", allow_hyphen_values = true)]
+        at: Option<When>,
+        /// Writes the log of did:webvh as web servers serve it, or - for stdout
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+        /// Replaces a log's file that exists
+        #[arg(long)]
+        yes: bool,
     },
-    /// Publish a DID document
+    /// Publish a DID document, or a copy of a did:webvh log
     #[command(after_help = "\
 Examples:
   standfast did publish did:web:transport.gov.example --wait
   standfast did publish did.json --wait=30s
-  standfast did publish did.json --draft draft")]
+  standfast did publish did.jsonl --draft draft")]
     Publish {
-        /// A DID that was created here, or a document
+        /// A DID that was created or is held here, a document, or a did:webvh log
         #[arg(value_name = "DID|FILE")]
         subject: String,
+        /// The witness file of a did:webvh log
+        #[arg(long, value_name = "FILE")]
+        witness_file: Option<PathBuf>,
         /// How to change the register.
         #[command(flatten)]
         change: Change,
@@ -398,6 +439,44 @@ Examples:
         did: String,
         /// The new document, or - for stdin
         file: PathBuf,
+        /// Keys for DID logs that may sign the version after this one [default: one made now]
+        #[arg(long, value_name = "KEY")]
+        next_key: Vec<String>,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Add a key for credentials; what older keys signed stays good
+    #[command(after_help = "\
+Examples:
+  standfast did rotate did:web:transport.gov.example --to lic-2027 --wait
+  standfast did rotate did:web:transport.gov.example --to lic-2027 --dry-run
+  standfast did rotate did:web:transport.gov.example --to lic-2027 --drop-old")]
+    Rotate {
+        /// The DID
+        did: String,
+        /// A key for credentials
+        #[arg(long, value_name = "KEY")]
+        to: String,
+        /// Takes the older keys away: rejects at once, everywhere, what they signed
+        #[arg(long)]
+        drop_old: bool,
+        /// Keys for DID logs that may sign the version after this one [default: one made now]
+        #[arg(long, value_name = "KEY")]
+        next_key: Vec<String>,
+        /// How to change the register.
+        #[command(flatten)]
+        change: Change,
+    },
+    /// End a DID: rejects at once, everywhere, what it issued
+    #[command(after_help = "\
+Examples:
+  standfast did deactivate did:web:transport.gov.example --urgent --wait
+  standfast did deactivate did:web:transport.gov.example --yes
+  standfast did deactivate did:web:transport.gov.example --dry-run")]
+    Deactivate {
+        /// The DID
+        did: String,
         /// How to change the register.
         #[command(flatten)]
         change: Change,

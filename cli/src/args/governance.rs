@@ -144,7 +144,7 @@ Examples:
 Examples:
   standfast fork verify harbour.fork
   standfast fork verify harbour.fork --charter charter-3.note
-  standfast fork show harbour.gov.example --json | standfast fork verify -")]
+  standfast fork verify - < harbour.fork")]
     Verify {
         /// What fork show --out wrote, or --json or the demo showed; - for stdin
         file: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"kind": "standfast/draft/v1", "register": "transport.gov.example/register/8d3f…",
-//!  "changes": [{"record": "did/did:web:transport.gov.example", "body": "<base64>"}, {"record": "notice/1", "body": null}],
+//!  "changes": [{"record": "did/did:web:transport.gov.example", "body": "<base64>", "base": "4c1e…"}, {"record": "notice/1", "body": null}],
 //!  "signed": {"size": 3, "note": "<the signed checkpoint>", "entries": ["<base64>"]}}
 //! ```
 //!
@@ -28,7 +28,7 @@ use standfast_protocol::sync::message::{HeadMessage, Signed as SignatureBytes};
 
 use super::RecordChange;
 use crate::command::Context;
-use crate::error::{CliError, CliResult};
+use crate::error::{CliError, CliResult, Exit};
 use crate::held;
 
 const KIND: &str = "standfast/draft/v1";
@@ -56,6 +56,9 @@ pub struct Draft {
 struct DraftChange {
     record: String,
     body: Option<String>,
+    /// The body that the record had when the change was gathered; a list of statuses rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<Digest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +79,7 @@ impl Draft {
             confirmed: None,
             signed: None,
         };
-        draft.gather(changes);
+        draft.gather(changes, |_| None);
         draft
     }
 
@@ -103,12 +106,17 @@ impl Draft {
         file::replace(path, &bytes, file::PRIVATE).map_err(|e| CliError::file(path, &e))
     }
 
-    /// Adds changes; a later one of a record replaces an earlier one.
-    pub fn gather(&mut self, changes: &[RecordChange]) {
+    /// Adds changes; a later one of a record replaces an earlier one, and rests on what that rested on. `held` returns the
+    /// body that a record has now.
+    pub fn gather(&mut self, changes: &[RecordChange], held: impl Fn(&RecordKey) -> Option<Digest>) {
         for change in changes {
-            self.changes.retain(|held| held.record != change.key.as_str());
+            let earlier = self.changes.iter().position(|held| held.record == change.key.as_str());
+            let base = match earlier.map(|at| self.changes.remove(at)) {
+                Some(earlier) => earlier.base,
+                None => held(&change.key),
+            };
             let body = change.body.as_ref().map(|body| BASE64.encode(body));
-            self.changes.push(DraftChange { record: change.key.as_str().to_owned(), body });
+            self.changes.push(DraftChange { record: change.key.as_str().to_owned(), body, base });
         }
         self.changes.sort_by(|a, b| a.record.cmp(&b.record));
     }
@@ -122,6 +130,26 @@ impl Draft {
             Ok(RecordChange { key, body: body.map_err(|e| malformed().because(&e))?.map(Bytes::from) })
         };
         self.changes.iter().map(read).collect()
+    }
+
+    /// Refuses a draft whose records have become something else since it was gathered: signed, it would take that back.
+    pub(super) fn check_bases(&self, held: impl Fn(&RecordKey) -> Option<Digest>) -> CliResult<()> {
+        for (written, change) in self.changes.iter().zip(self.changes()?) {
+            let now = held(&change.key);
+            let is_done = now == change.body.as_ref().map(|body| Digest::of(body));
+            if !is_done && now != written.base {
+                let record = crate::output::words::clean(&written.record);
+                return Err(CliError::new(
+                    "draft-stale",
+                    Exit::Refused,
+                    format!("{record} is not what the draft changes"),
+                )
+                .cause("it has changed since the draft was gathered, or this machine holds an older one")
+                .hint("gather the change anew, from what this machine holds")
+                .hint("nothing was signed"));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the bodies that its changes put.

@@ -8,6 +8,7 @@ use standfast_protocol::replica::Replica;
 use standfast_protocol::status::native::StatusList;
 
 use super::batch::{Batch, StatusValue, Waiting};
+use super::draft::Outbox;
 use super::{Change, ChangeOptions, Kind, Publisher, RecordChange, Terms, View, broad, screen, tell};
 use crate::command::Context;
 use crate::error::{CliResult, Exit};
@@ -78,18 +79,21 @@ pub fn publish_batch(context: &Context, register: &str, options: &ChangeOptions)
 impl Publisher<'_> {
     /// Puts statuses into the batch, unless they may go out at once.
     fn gather_batch(
-        &self,
+        &mut self,
         options: &ChangeOptions,
         values: &[StatusValue],
         gather: &impl Fn(&View<'_>) -> CliResult<Vec<RecordChange>>,
     ) -> CliResult<Way> {
-        let signers = self.signers()?;
+        let mut signers = self.signers()?;
         let mut batch = Batch::open(self.context, &self.origin)?;
         batch.settle(&signers)?;
         if options.urgent || batch.due_at(self.now()).is_none() {
             return Ok(Way::Now);
         }
-        let replica = self.replica()?;
+        // What is signed and was not handed over comes first: by what is held without it, a status that takes it back would
+        // pass for said already.
+        let outbox = Outbox::open(self.context, &self.origin)?;
+        let (replica, _) = self.resend(&mut signers, &outbox)?;
         let plain = View::new(&replica, &self.origin, &[]);
         let waiting = batch.changes(&plain)?;
         let new = gather(&View::new(&replica, &self.origin, &waiting))?;

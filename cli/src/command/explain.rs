@@ -120,9 +120,9 @@ fn draw(bench: &Bench<'_>, judged: &Judged, style: &Style) -> String {
         }
     }
     for warning in &judged.verdict.warnings {
-        let (code, meaning, _) = codes::of_warning(*warning);
+        let said = card::note(bench, *warning, judged);
         let mark = if matches!(warning, Warning::RegisterForked | Warning::RegisterFrozen) { "!" } else { "note:" };
-        out.push_str(&wrap(&format!("{mark} {meaning} ({code})"), COLUMNS - 2).join("\n  "));
+        out.push_str(&wrap(&format!("{mark} {said}"), COLUMNS - 2).join("\n  "));
         out.push('\n');
     }
     if judged.verdict.code().is_some() {

@@ -161,6 +161,12 @@ fn body_value(body: &bytes::Bytes) -> serde_json::Value {
             "uri": list.uri(), "purpose": list.purpose(), "bits": list.bits(), "length": list.length()
         });
     }
+    if let Ok((log, witness_file)) = standfast_protocol::register::webvh::split(body) {
+        let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let entries: Vec<serde_json::Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let witnesses: serde_json::Value = serde_json::from_slice(&witness_file).unwrap_or_default();
+        return serde_json::json!({"log": entries, "witness_file": witnesses});
+    }
     std::str::from_utf8(body).map_or(serde_json::Value::Null, |text| serde_json::Value::String(text.to_owned()))
 }
 
@@ -193,6 +199,7 @@ fn publish(context: &Context, record: &str, path: &Path, change: &Change) -> Cli
 fn body_for(key: &RecordKey, bytes: Vec<u8>, path: &Path) -> CliResult<Vec<u8>> {
     let shown = path.display();
     match key.prefix() {
+        "did" if key.as_str().starts_with("did/did:webvh:") => super::did::webvh::body_of_file(bytes),
         "did" | "trust" | "schema" | "type" | "member" => {
             let json = Json::parse(&bytes).map_err(|e| {
                 CliError::malformed(format!("{shown} is not JSON, as {} wants", key.as_str())).because(&e)

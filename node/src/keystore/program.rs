@@ -239,8 +239,11 @@ impl Talk {
             thread::spawn(move || {
                 let mut kept = Vec::new();
                 // Where the pipe breaks, what came until then is told.
-                let _ = pipe.take(SIGNER_STDERR_SIZE_MAX as u64).read_to_end(&mut kept);
+                let mut pipe = pipe;
+                let _ = pipe.by_ref().take(SIGNER_STDERR_SIZE_MAX as u64).read_to_end(&mut kept);
                 let _ = sender.send(kept);
+                // What follows is read and forgotten: a closed pipe would kill a program that has much to say.
+                let _ = io::copy(&mut pipe, &mut io::sink());
             });
         }
         let stdin = child.stdin.take();
@@ -395,6 +398,14 @@ mod tests {
         assert!(matches!(fault(flood, LONG), SignerFault::Line));
         let error = program("exec tr '\\0' x < /dev/zero >&2", SHORT).ask_signature(b"message").unwrap_err();
         assert!(error.stderr.len() <= SIGNER_STDERR_SIZE_MAX);
+    }
+
+    #[test]
+    fn a_program_that_says_much_to_stderr_signs_all_the_same() {
+        let answer = answer(&secret(), b"message");
+        let talk = "i=0; while [ $i -lt 5000 ]; do echo 'a warning of some library, as they are' >&2 || exit 1; i=$((i+1)); done";
+        let script = format!("echo standfast-signer 1; read line; {talk}; echo {answer}");
+        assert_eq!(program(&script, LONG).ask_signature(b"message").unwrap(), secret().sign(b"message"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum KeyUse {
     Register,
     /// Signs credentials, and stands in a DID document.
     Issue,
+    /// Signs versions of a did:webvh log.
+    Update,
     /// Cosigns checkpoints and signs views.
     Witness,
     /// Signs charters.
@@ -43,6 +45,7 @@ impl KeyUse {
         match self {
             Self::Register => "register",
             Self::Issue => "issue",
+            Self::Update => "update",
             Self::Witness => "witness",
             Self::Root => "root",
             Self::Timestamp => "timestamp",
@@ -54,6 +57,7 @@ impl KeyUse {
         match self {
             Self::Register => "registers",
             Self::Issue => "credentials",
+            Self::Update => "DID logs",
             Self::Witness => "witnessing",
             Self::Root => "charters",
             Self::Timestamp => "timestamps",
@@ -65,7 +69,10 @@ impl FromStr for KeyUse {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Register, Self::Issue, Self::Witness, Self::Root].into_iter().find(|u| u.as_str() == text).ok_or(())
+        [Self::Register, Self::Issue, Self::Update, Self::Witness, Self::Root]
+            .into_iter()
+            .find(|u| u.as_str() == text)
+            .ok_or(())
     }
 }
 
@@ -104,12 +111,12 @@ impl PublicPart {
         PublicKey::from_multikey(&self.public_key)
     }
 
-    /// Returns the verifier keys of this use: none for `issue` and for a `register` key without a register, two for a
+    /// Returns the verifier keys of this use: none for `issue`, `update` and for a `register` key without a register, two for a
     /// `witness` (cosignatures first, then views), one for the others.
     pub fn verifier_keys(&self) -> Result<Vec<VerifierKey>, KeyError> {
         let key = self.key()?;
         Ok(match (self.key_use, &self.origin) {
-            (KeyUse::Issue, _) | (KeyUse::Register | KeyUse::Timestamp, None) => Vec::new(),
+            (KeyUse::Issue | KeyUse::Update, _) | (KeyUse::Register | KeyUse::Timestamp, None) => Vec::new(),
             (KeyUse::Register, Some(origin)) => vec![VerifierKey::new(origin, Algorithm::Note, key)?],
             (KeyUse::Timestamp, Some(origin)) => vec![VerifierKey::new(origin, Algorithm::Cosignature, key)?],
             (KeyUse::Root, _) => vec![VerifierKey::new(&format!("{}/root", self.name), Algorithm::Note, key)?],

@@ -88,7 +88,8 @@ impl Marker {
         // What the ledger has lost and the register holds will be extended, not contradicted.
         if line.size == 0 {
             // A key that has signed nothing says nothing of what another key of the register has signed.
-            let is_empty = held(1).is_none();
+            // What it took over from that key is in its ledger, also where the register is not held here.
+            let is_empty = held(1).is_none() && !ledger.has_taken();
             Ok(if is_empty { Continuity::Proven } else { Continuity::Unproven })
         } else if signed || held(line.size) == Some(line.root) {
             Ok(Continuity::Proven)
@@ -164,6 +165,22 @@ mod tests {
         assert_eq!(marker.continuity(&ledger, held).unwrap(), Continuity::Proven);
         let other = |size: u64| (size == 1).then_some(Digest::OF_NOTHING);
         assert_eq!(marker.continuity(&ledger, other).unwrap(), Continuity::Behind { size: 1 });
+    }
+
+    #[test]
+    fn a_key_drawn_here_does_not_prove_the_ledger_of_the_key_that_it_follows() {
+        let desk = Desk::new();
+        desk.sign(&mut desk.open(), b"a").unwrap();
+        // The old key was brought from a backup: what it signed after that, nobody here knows.
+        let new = desk.another_key();
+        let path = desk.path.with_extension("next");
+        Ledger::create(&path, &new).unwrap();
+        let marker = Marker::of(&desk.marks(), new.key());
+        marker.begin().unwrap();
+        let mut ledger = Ledger::open(&path, &new).unwrap();
+        assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Proven);
+        ledger.take_over(&desk.open()).unwrap();
+        assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Unproven);
     }
 
     #[test]

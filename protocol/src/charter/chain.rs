@@ -128,9 +128,16 @@ impl Chain {
         Ok(match charter.version() {
             version if self.at(version).is_none() => CharterStep::Next(signed),
             // The third one proves nothing that the two do not.
-            version if self.sides.contains_key(&version) => CharterStep::Known,
+            version if self.sides.contains_key(&version) || self.is_full_before(version) => CharterStep::Known,
             _ => CharterStep::Fork(signed),
         })
+    }
+
+    /// True when as many forks are held as are kept, all of them of earlier versions: one more would go as it came, and be
+    /// asked for again without end.
+    fn is_full_before(&self, version: u64) -> bool {
+        self.sides.len() >= limits::CHARTER_FORKS_MAX
+            && self.sides.last_key_value().is_some_and(|(last, _)| *last < version)
     }
 
     /// Authenticates a charter after the one of the chain that it would follow.
@@ -161,7 +168,8 @@ impl Chain {
             }
             CharterStep::Fork(side) => {
                 let version = side.charter().version();
-                if self.sides.contains_key(&version) || self.at(version).is_none_or(|held| !held.is_fork_of(&side)) {
+                let is_known = self.sides.contains_key(&version) || self.is_full_before(version);
+                if is_known || self.at(version).is_none_or(|held| !held.is_fork_of(&side)) {
                     return false;
                 }
                 self.sides.insert(version, side);

@@ -420,7 +420,11 @@ impl Machine {
         let origin = register.origin().to_owned();
         let before = register.clone();
         if let Some(early) = self.early.get(&origin) {
-            cosignatures.extend(early.iter().filter(|c| c.checkpoint() == head.checkpoint()).cloned());
+            // One of each witness: a batch with more signatures than a note has could not be taken back.
+            let is_there = |c: &Cosignature| cosignatures.iter().any(|held| held.witness() == c.witness());
+            let more: Vec<Cosignature> =
+                early.iter().filter(|c| c.checkpoint() == head.checkpoint() && !is_there(c)).cloned().collect();
+            cosignatures.extend(more);
         }
         let sizes = (head.checkpoint().size, first);
         let root = head.checkpoint().root;
@@ -461,6 +465,14 @@ impl Machine {
             self.part_done(&source, result);
             return;
         }
+        let batch = Bytes::from(batch.encode());
+        if batch.len() > limits::BATCH_SIZE_MAX || entries.len() > limits::MESSAGE_ENTRIES_MAX {
+            // The next start could not read it.
+            self.judge(&source, Ok(false));
+            let most = "expected entries that one batch of the journal holds".to_owned();
+            self.part_done(&source, Err(SubmitError::NotDurable(most)));
+            return;
+        }
         // Signature and consistency hold: others may have it now, before our own disk has.
         self.judge(&source, Ok(true));
         let needed = register.bodies_needed();
@@ -469,7 +481,7 @@ impl Machine {
             .filter(|b| needed.contains(&b.digest()) && !self.replica.bodies().contains(&b.digest()))
             .collect();
         let mut frames: Vec<Durable> = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
-        frames.push(Durable::Batch(Bytes::from(batch.encode())));
+        frames.push(Durable::Batch(batch));
         if !before.is_forked()
             && let Some(proof) = register.fork_proof()
         {

@@ -149,6 +149,14 @@ impl Peers {
         }
     }
 
+    /// Asks for the rest of what has come in part, before all that waits and also where the queue is full: dropped, it
+    /// would be half fetched for ever. There are no more of these than requests under way.
+    fn want_more(&mut self, peer: &Peer, request: Request) {
+        if let Some(state) = self.states.get_mut(peer) {
+            state.waiting.push_front(request);
+        }
+    }
+
     pub(super) fn want_entries(&mut self, peer: &Peer, replica: &Replica, origin: &str) {
         let first = replica.register(origin).map_or(0, |r| r.size_newest());
         self.want_entries_from(peer, origin, first);
@@ -395,12 +403,14 @@ impl Machine {
     }
 
     fn entries_came(&mut self, peer: &Peer, origin: &str, first: u64, mut newest: HeadMessage, size: usize) {
-        // From where it was asked for: one that answers from elsewhere would be asked again without end.
-        if newest.checkpoint.origin != origin || newest.first != first.min(newest.checkpoint.size) {
-            return;
-        }
         if self.peers.entries.get(origin).is_some_and(|so_far| so_far.peer != *peer) {
             // What one peer has begun another does not spoil.
+            return;
+        }
+        // From where it was asked for: one that answers from elsewhere would be asked again without end. What it had begun
+        // goes, so that another is asked.
+        if newest.checkpoint.origin != origin || newest.first != first.min(newest.checkpoint.size) {
+            self.peers.entries.remove(origin);
             return;
         }
         let so_far = self.peers.entries.remove(origin).unwrap_or_else(|| EntriesSoFar {
@@ -419,16 +429,18 @@ impl Machine {
         let carried = newest.entries.iter().map(Bytes::len).sum::<usize>();
         // Whoever is asked fills its steps: one that drips keeps others from being asked.
         let progress = carried > limits::STEP_SIZE_MAX / 2 || newest.entries.len() == limits::MESSAGE_ENTRIES_MAX;
+        // Each takes memory beside its bytes, and nothing of it is signed yet: many tiny ones are no way around the bound.
+        let weight: usize = newest.entries.iter().map(|entry| entry.len().max(limits::ENTRY_WEIGHT_MIN)).sum();
         entries.append(&mut newest.entries);
         let end = from.saturating_add(entries.len() as u64);
-        let total = had.saturating_add(carried);
+        let total = had.saturating_add(weight);
         let bytes = responses.saturating_add(size);
         let held: usize = self.peers.entries.values().map(|so_far| so_far.size).sum();
         let room = held.saturating_add(total) <= limits::CATCH_UPS_SIZE_MAX;
         if end < newest.checkpoint.size && progress && room && total <= limits::CATCH_UP_SIZE_MAX {
             let so_far = EntriesSoFar { peer: peer.clone(), first: from, entries, size: total, responses: bytes };
             self.peers.entries.insert(origin.to_owned(), so_far);
-            self.peers.want(peer, Request::Entries { origin: origin.to_owned(), first: end });
+            self.peers.want_more(peer, Request::Entries { origin: origin.to_owned(), first: end });
             return;
         }
         if !entries.is_empty() {
@@ -500,7 +512,7 @@ impl Machine {
         if came < total {
             let base = so_far.base;
             self.peers.bodies.insert(digest, so_far);
-            self.peers.want(peer, request(came, base));
+            self.peers.want_more(peer, request(came, base));
             return;
         }
         let bytes = Bytes::from(so_far.bytes);

@@ -22,6 +22,7 @@ use crate::time::Time;
 mod charters;
 mod evidence;
 mod fence;
+mod hostile;
 mod recovery;
 
 const START_MS: u64 = 1_790_000_000_000;

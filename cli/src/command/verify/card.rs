@@ -17,7 +17,7 @@ pub fn card(bench: &Bench<'_>, judged: &Judged) -> Card {
     let (sign, decision, headline) = head(bench, judged);
     let mut rows = vec![what(judged), why::row(bench, judged), Row::new("fresh", fresh(bench, judged))];
     if !judged.verdict.warnings.is_empty() {
-        let lines = judged.verdict.warnings.iter().map(|warning| note(*warning, judged)).collect();
+        let lines = judged.verdict.warnings.iter().map(|warning| note(bench, *warning, judged)).collect();
         rows.push(Row { sign: None, label: "note", lines, whole: false });
     }
     rows.push(Row::whole("do", action(bench, judged)));
@@ -116,7 +116,8 @@ pub fn oldest(bench: &Bench<'_>, judged: &Judged) -> Option<(String, Option<u64>
     ages.max_by_key(|(_, age)| age.unwrap_or(u64::MAX))
 }
 
-fn note(warning: Warning, judged: &Judged) -> String {
+/// Says a warning, with what is known of this case.
+pub fn note(bench: &Bench<'_>, warning: Warning, judged: &Judged) -> String {
     let (code, meaning, _) = codes::of_warning(warning);
     match warning {
         Warning::NowGiven => {
@@ -124,8 +125,28 @@ fn note(warning: Warning, judged: &Judged) -> String {
             let at = at.get(..16).unwrap_or(&at).replace('T', " ");
             format!("judged as of {at} UTC, given by hand ({code})")
         }
+        Warning::IssuerSilent => silent(bench, judged).map_or_else(
+            || format!("{meaning} ({code})"),
+            |(head, age)| format!("as of {head} · the issuer has been silent for {} ({code})", words::age(age)),
+        ),
         _ => format!("{meaning} ({code})"),
     }
+}
+
+/// The head from which the issuer was read, and for how long it has not spoken for its own register.
+fn silent(bench: &Bench<'_>, judged: &Judged) -> Option<(String, u64)> {
+    let at = judged.verdict.check(CheckName::Issuer)?.evidence.first()?;
+    let device = judged.verdict.clock.device_at.secs();
+    let issuer = judged.verdict.credential.issuer.as_deref();
+    let own = bench.snapshot.replica().bound().iter().filter(|(_, bound)| Some(bound.entity.as_str()) == issuer);
+    let origins = own.map(|(origin, _)| origin.as_str()).chain([at.register.as_str()]);
+    let ages = origins.filter_map(|origin| {
+        let ages = bench.snapshot.ages(origin, device)?;
+        ages.age(ages.published)
+    });
+    let root = words::short(&at.root.to_string());
+    let head = format!("head {} of {}, {root}", words::grouped(at.size), bench.name(&at.register));
+    ages.max().map(|age| (head, age))
 }
 
 /// What to do, with the command to paste.

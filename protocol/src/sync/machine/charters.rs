@@ -33,7 +33,12 @@ impl Machine {
     }
 
     pub(super) fn choice_is_durable(&mut self, chosen: Arc<SignedCharter>, source: &Source) {
-        let changed = self.change_charters(|replica| replica.choose_charter(chosen));
+        // Judged again like any charter: another choice may have become durable before this one.
+        let note = chosen.note().to_string();
+        let changed = self.change_charters(|replica| match replica.chain().judge_choice(note.as_bytes()) {
+            Ok(chosen) => replica.choose_charter(chosen),
+            Err(_) => false,
+        });
         self.part_done(source, Ok(changed));
     }
 

@@ -512,3 +512,53 @@ fn w_and_the_clock_bound_follow_from_the_statements_in_whatever_order_they_come(
         assert!(held(&fewer) <= held(&forward), "seed {seed}: what is missing helps");
     }
 }
+
+#[test]
+fn one_fork_more_than_is_kept_is_not_taken_again_and_again() {
+    let (mut last, mut sides) = (charter(), Vec::new());
+    let mut chain = crate::charter::Chain::new(last.clone());
+    let take = |chain: &mut crate::charter::Chain, charter: &SignedCharter| {
+        let step = chain.judge(&bytes(charter)).expect("it follows");
+        chain.take(step)
+    };
+    for _ in 0..crate::limits::CHARTER_FORKS_MAX + 1 {
+        let main = next_ending(&last, 1);
+        sides.push(next_ending(&last, 2));
+        assert!(take(&mut chain, &main));
+        last = main;
+    }
+    let first = sides.remove(0);
+    assert!(sides.iter().all(|side| take(&mut chain, side)));
+    assert!(take(&mut chain, &first), "the earliest one decides what is in force");
+    let late = sides.pop().expect("the one that had to go");
+    assert_eq!((chain.sides().count(), chain.fork_of(late.charter().version()).is_some()), (64, false));
+    assert!(!take(&mut chain, &late));
+}
+
+#[test]
+fn of_two_choices_at_one_time_the_second_is_judged_by_what_the_first_made() {
+    let mut net = quiet(1);
+    let side = |name: &str| {
+        let mut document = charter().charter().document().clone();
+        (document.network, document.version) = (Some(charter().charter().network_id()), 2);
+        document.roots.keys = vec![vkey("interior.example/root", Algorithm::Note, name)];
+        let made = Charter::new(document).expect("a charter");
+        let mut lines = made.sign(&secret("root"), Some(charter().charter()));
+        lines.extend(made.sign(&secret(name), None));
+        let note = Note::new(made.text().to_owned(), lines);
+        Arc::new(SignedCharter::authenticate_next(note, charter().charter()).expect("it follows"))
+    };
+    let (a, b) = (side("a"), side("b"));
+    let mut document = a.charter().document().clone();
+    document.version = 3;
+    let made = Charter::new(document).expect("a charter");
+    let note = Note::new(made.text().to_owned(), made.sign(&secret("a"), None));
+    let a3 = SignedCharter::authenticate_next(note, a.charter()).expect("it follows");
+    net.submit(0, of(&[&a, &b])).expect("taken");
+    // Both are on their way to the disk before either is there.
+    net.queue.extend([choice(&b), choice(&a3)].into_iter().zip(901..).map(|(choice, n)| (0, Event::Submit(n, choice))));
+    net.run();
+    assert_eq!(stands(&mut net, 0), (2, None), "what follows the side that was given up is not in force");
+    net.restart(0, Duties::none());
+    assert_eq!(stands(&mut net, 0), (2, None));
+}
