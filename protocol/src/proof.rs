@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use crate::charter::{Charter, WitnessSet};
+use crate::charter::Charter;
 use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::key::VerifierKey;
@@ -35,7 +35,7 @@ use crate::register::record::{KeyFormError, RecordKey};
 use crate::register::state::{Register, Stand};
 use crate::replica::{Bound, Replica};
 use crate::trie;
-use crate::trust::Step;
+use crate::trust::{RECOGNIZE, Step};
 
 /// The version of the extra data.
 const VERSION: u64 = 1;
@@ -222,6 +222,14 @@ impl ProvenRecord {
         (self.reach.depth, &self.reach.scopes)
     }
 
+    /// Returns the register that the record, as a trust entry, binds at the time `now`: as one more step of the way would,
+    /// so that nobody binds anything who is no authority for it (`specs/register.md` §11).
+    pub fn binds(&self, now: u64) -> Result<Bound, EdgeError> {
+        let body = self.body.clone().ok_or(EdgeError::NotATrustEntry)?;
+        let Reach { entity, binding, keys, .. } = self.reach.follow(&self.key, &Record::new(body), now)?;
+        Ok(Bound { binding, keys, entity })
+    }
+
     /// Returns the window in which all trust entries on the way hold: from, until.
     pub fn window(&self) -> (u64, u64) {
         (self.valid_from, self.valid_until)
@@ -231,7 +239,7 @@ impl ProvenRecord {
 impl RecordProof {
     /// Proves a record, or its absence, in a register held, at its witnessed head.
     pub fn of(replica: &Replica, origin: &str, key: &RecordKey, now: u64) -> Result<Self, ProveError> {
-        let (chain, keys) = Chains::search(replica, now).to(origin)?;
+        let (chain, keys) = Chains::search(replica, origin, now).to(origin)?;
         let register = replica.register(origin).ok_or_else(|| ProveError::NoChain(origin.to_owned()))?;
         let proof = Self { edges: chain, record: Shown::of(replica, register, &keys, key, now)? };
         match proof.to_text().len() {
@@ -255,13 +263,15 @@ impl RecordProof {
         let mut edges = Vec::with_capacity(further.len());
         for step in further {
             let register = replica.register(&reach.binding.origin).ok_or_else(no_chain)?;
-            let leads = |key: RecordKey| {
+            let leads = |key: &RecordKey| {
                 let digest = register.state_witnessed().get(key.as_str().as_bytes())?;
-                let next = reach.follow(&key, replica.bodies().get(&digest)?, at).ok()?;
+                let next = reach.follow(key, replica.bodies().get(&digest)?, at).ok()?;
                 let here = next.is_authority && next.entity == step.authority && next.binding == step.register;
-                (here && scope.is_none_or(|(action, resource)| next.covers(action, resource))).then_some((key, next))
+                let covers = scope.is_none_or(|(action, resource)| next.covers(action, resource));
+                (here && covers).then(|| (key.clone(), next))
             };
-            let (key, next) = register.keys_witnessed("trust/").into_iter().find_map(leads).ok_or_else(no_chain)?;
+            // Only recognitions lead to an authority, and there are few of them beside the permissions.
+            let (key, next) = register.recognitions().into_iter().find_map(leads).ok_or_else(no_chain)?;
             edges.push(Shown::of(replica, register, &reach.keys, &key, now)?);
             reach = next;
         }
@@ -275,7 +285,7 @@ impl RecordProof {
 
     /// Proves the trust entry that binds a register held; `None` when an anchor of the charter does.
     pub fn of_binding(replica: &Replica, origin: &str, now: u64) -> Result<Option<Self>, ProveError> {
-        let (mut chain, _) = Chains::search(replica, now).to(origin)?;
+        let (mut chain, _) = Chains::search(replica, origin, now).to(origin)?;
         Ok(chain.pop().map(|record| Self { edges: chain, record }))
     }
 
@@ -388,7 +398,7 @@ impl Shown {
     }
 
     fn verify(&self, charter: &Charter, reach: &Reach, now: u64) -> Result<ProvenStep, RecordProofError> {
-        let (logged, set) = self.logged(charter, reach, now)?;
+        let (logged, times, witnessed_at) = self.logged(charter, reach, now)?;
         let checkpoint = logged.head().checkpoint();
         let last = checkpoint.size.saturating_sub(1);
         if logged.index() != last {
@@ -403,32 +413,30 @@ impl Shown {
         if !leads {
             return Err(RecordProofError::Path(self.key.clone()));
         }
-        let horizon = now.saturating_add(limits::STATEMENT_AHEAD_MAX_S);
-        let mut times: BTreeMap<&str, u64> = BTreeMap::new();
-        for cosignature in logged.cosignatures().iter().filter(|c| c.time() <= horizon) {
-            let time = times.entry(cosignature.witness()).or_default();
-            *time = cosignature.time().max(*time);
-        }
         Ok(ProvenStep {
             entity: reach.entity.clone(),
             binding: reach.binding.clone(),
             size: checkpoint.size,
             root: checkpoint.root,
-            witnesses: logged.cosignatures().iter().map(|c| c.witness().to_owned()).collect(),
-            witnessed_at: set.quorum().time(|name| times.get(name).copied()),
+            witnesses: times.into_keys().collect(),
+            witnessed_at,
         })
     }
 
     /// The set of witnesses in force makes a head a witnessed one, and the one before it did in its time
     /// (`specs/charter.md` §7). A proof brings no other statements: that those that come are in force, their own times
-    /// say, or the reader's clock.
-    fn logged<'a>(
+    /// say, or the reader's clock. What the set before says later counts for nothing, not for the quorum time either.
+    ///
+    /// Returns the newest time of each witness that counts, and the quorum time.
+    fn logged(
         &self,
-        charter: &'a Charter,
+        charter: &Charter,
         reach: &Reach,
         now: u64,
-    ) -> Result<(Logged, &'a WitnessSet), RecordProofError> {
+    ) -> Result<(Logged, BTreeMap<String, u64>, Option<u64>), RecordProofError> {
         let mut refused = ProofError::Quorum;
+        let mut best = None;
+        let horizon = now.saturating_add(limits::STATEMENT_AHEAD_MAX_S);
         let from = charter.before().map(|(_, from)| from);
         let before = charter.before().map(|(set, _)| (set, true));
         for (set, is_before) in before.into_iter().chain([(charter.witnesses(), false)]) {
@@ -441,16 +449,31 @@ impl Shown {
                         Some(from) => now >= from || time >= from,
                         None => true,
                     };
-                    let said =
-                        |name: &str| logged.cosignatures().iter().any(|c| c.witness() == name && in_time(c.time()));
-                    if set.quorum().met_by(|name| set.is_admitting(name) && said(name)) {
-                        return Ok((logged, set));
+                    let mut times: BTreeMap<String, u64> = BTreeMap::new();
+                    let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+                    for cosignature in logged.cosignatures().iter().filter(|c| in_time(c.time())) {
+                        let newest = |times: &mut BTreeMap<String, u64>| {
+                            let time = times.entry(cosignature.witness().to_owned()).or_default();
+                            *time = cosignature.time().max(*time);
+                        };
+                        newest(&mut times);
+                        if cosignature.time() <= horizon {
+                            newest(&mut kept);
+                        }
+                    }
+                    if !set.quorum().met_by(|name| times.contains_key(name)) {
+                        continue;
+                    }
+                    let witnessed_at = set.quorum().time(|name| kept.get(name).copied());
+                    let is_newer = best.as_ref().is_none_or(|(_, _, held)| witnessed_at > *held);
+                    if is_newer {
+                        best = Some((logged, times, witnessed_at));
                     }
                 }
                 Err(error) => refused = error,
             }
         }
-        Err(refused.into())
+        best.ok_or_else(|| refused.into())
     }
 
     fn write(&self, w: &mut Writer) {
@@ -567,7 +590,7 @@ impl Reach {
         if now < terms.valid_from || now >= terms.valid_until {
             return Err(EdgeError::OutsideWindow);
         }
-        let recognizes = action == "recognize";
+        let recognizes = action == RECOGNIZE;
         if !recognizes && !self.covers(action, resource) {
             return Err(EdgeError::OutOfScope);
         }
@@ -604,9 +627,10 @@ struct Found {
 }
 
 impl<'a> Chains<'a> {
-    fn search(replica: &'a Replica, now: u64) -> Self {
+    /// Searches until `wanted` is found. Whoever asks over HTTP may ask often: what leads elsewhere is not looked at.
+    fn search(replica: &'a Replica, wanted: &str, now: u64) -> Self {
         let mut found: BTreeMap<String, Found> = BTreeMap::new();
-        let anchors = replica.charter().anchors().iter();
+        let anchors = replica.charter().anchors().iter().filter(|_| replica.register(wanted).is_some());
         let mut queue: VecDeque<Found> = anchors
             .filter_map(|anchor| Reach::of_anchor(&anchor.authority, &anchor.register))
             .map(|reach| Found { reach, by: None })
@@ -619,10 +643,18 @@ impl<'a> Chains<'a> {
             if found.contains_key(&origin) || !signers.iter().any(|signer| next.reach.keys.contains(signer)) {
                 continue;
             }
+            if origin == wanted {
+                found.insert(origin, next);
+                break;
+            }
             if next.reach.is_authority {
                 for key in register.keys_witnessed("trust/") {
                     let digest = register.state_witnessed().get(key.as_str().as_bytes());
                     let Some(record) = digest.and_then(|digest| replica.bodies().get(&digest)) else { continue };
+                    let binds = |entry: &TrustEntry| entry.terms.register.as_ref().is_some_and(|r| r.origin == wanted);
+                    if !record.trust_entry().is_ok_and(|entry| entry.action == RECOGNIZE || binds(entry)) {
+                        continue;
+                    }
                     if let Ok(reach) = next.reach.follow(&key, record, now) {
                         queue.push_back(Found { reach, by: Some((origin.clone(), key)) });
                     }

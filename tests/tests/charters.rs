@@ -101,6 +101,24 @@ fn a_verdict_that_one_side_would_not_give_depends_on_the_fork() {
     assert_eq!(verdict.outcome(), Outcome::Rejected, "{}", verdict.reason());
 }
 
+#[test]
+fn what_a_held_back_charter_dropped_does_not_come_back_by_a_fork_below_it() {
+    let mut world = World::new();
+    let (a, b) = (world.next_charter(|d| d.expires_at += 1), world.next_charter(|d| d.expires_at += 2));
+    let first = std::mem::replace(&mut world.charter, a.clone());
+    let stranger = &world.agencies["stranger"];
+    let (authority, origin) = (stranger.did.clone(), stranger.origin.clone());
+    let keys = vec![serde_json::from_str(&format!("{:?}", key_of(&stranger.binding()))).expect("a key")];
+    let other = AnchorTerms { authority, register: RegisterTerms { origin, keys, after: None } };
+    let third = world.next_charter(|d| (d.version, d.anchors) = (3, vec![other]));
+    world.charter = first;
+    let dropped = judge(&with(&world, &[&a, &third], false), &good(), NOW);
+    assert_ne!(dropped.outcome(), Outcome::Accepted, "{}", dropped.reason());
+    // Whoever has the roots of version 1 signs another version 2.
+    let forked = judge(&with(&world, &[&a, &third, &b], false), &good(), NOW);
+    assert_code(&forked, Code::CharterForked, "charter 3, which follows one of them, drops or changes the anchor");
+}
+
 fn key_of(binding: &str) -> String {
     let binding: serde_json::Value = serde_json::from_str(binding).expect("a binding");
     binding["keys"][0].as_str().expect("a key").to_owned()

@@ -7,6 +7,8 @@ use standfast_protocol::charter::{Charter, SignedCharter};
 use standfast_protocol::credential::json::Json;
 use standfast_protocol::log::note::Note;
 use standfast_protocol::policy::Policy;
+use standfast_protocol::proof::RecordProof;
+use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 use standfast_protocol::trust::path_to;
@@ -217,6 +219,68 @@ fn a_time_is_answered_from_the_windows_held_today() {
         assert_eq!((checked.answer(), checked.at()), (expected, time(at)), "{at}");
         assert!(answer.contains("time_requested"), "{answer}");
     }
+}
+
+#[test]
+fn who_answers_does_not_choose_the_time_of_the_answer() {
+    let mut world = World::new();
+    let until = NOW + 100;
+    world.publish("ministry", vec![world.issue_until("harbour", LICENCE, until, "")]);
+    world.settle(NOW + 200);
+    let asked = may("did:web:harbour.example", LICENCE);
+    let snapshot = world.snapshot();
+    assert!(matches!(ask(&snapshot, &asked, NOW + 200), Ruling::No(_)));
+    // Held today, for a second at which it still was permitted, and said to be of then.
+    let resource = [LICENCE];
+    let path = path_to(&*snapshot, snapshot.charter().anchors(), MINISTRY, "issue", &resource, NOW).expect("a path");
+    for evaluated in [NOW + 50, NOW - 90 * 86_400] {
+        let proof = prove(snapshot.replica(), &path, &asked, true, evaluated, NOW + 200);
+        let answer = asked.answered(true, "", time(evaluated), Some(proof.expect("it stood so")));
+        let refused = checked(&world, &asked, &answer, NOW + 200);
+        assert!(matches!(refused, Err(CheckError::Contradicted(true) | CheckError::Late { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_is_there_and_grants_or_does_not_read_is_no_proof_of_a_no() {
+    // Two recognitions of the ministry: one lets it permit licences, the other something else.
+    let mut world = World::bare();
+    let (_, Some(wide)) = world.recognize("ministry", LICENCE) else { panic!("a body") };
+    let (_, Some(narrow)) = world.recognize("ministry", "https://gov.example/Other") else { panic!("a body") };
+    let labelled = |label: &str, body: Vec<u8>| {
+        let text =
+            String::from_utf8(body).expect("text").replace(r#""resource":"main""#, &format!(r#""resource":"{label}""#));
+        (RecordKey::trust(MINISTRY, "recognize", label).expect("a key"), Some(text.into_bytes()))
+    };
+    world.publish("interior", vec![labelled("a", narrow), labelled("b", wide)]);
+    let unreadable = RecordKey::trust("did:web:harbour.example", "issue", LICENCE).expect("a key");
+    world.publish("ministry", vec![world.issue("transport", LICENCE, ""), (unreadable, Some(b"{}".to_vec()))]);
+    world.settle(NOW);
+    let snapshot = world.snapshot();
+    let question = may(TRANSPORT, LICENCE);
+    let answer = told(&world, &question, NOW + 60);
+    assert!(checked(&world, &question, &answer, NOW + 60).expect("it holds").answer());
+    // The way over the narrow one, which does not let the ministry say so.
+    let other = ["https://gov.example/Other"];
+    let narrow = path_to(&*snapshot, snapshot.charter().anchors(), MINISTRY, "issue", &other, NOW).expect("a path");
+    let no = |question: &Question, records: [&str; 2]| {
+        let now = NOW + 60;
+        let proven = records.map(|resource| {
+            let key = RecordKey::trust(&question.entity, "issue", resource).expect("a key");
+            let scope = Some(("issue", "https://gov.example/Other"));
+            RecordProof::on_path(snapshot.replica(), &narrow.steps, &key, scope, now, now).expect("a proof").to_text()
+        });
+        let proof = json!({"kind": "standfast/trqp-proof/v1", "records": proven}).to_string();
+        let answer = question.answered(false, "", time(now), Json::parse(proof.as_bytes()).ok());
+        checked(&world, question, &answer, now)
+    };
+    let refused = no(&question, [LICENCE, "*"]);
+    assert!(matches!(refused, Err(CheckError::OtherWay(_))), "{refused:?}");
+    let harbour = may("did:web:harbour.example", LICENCE);
+    assert!(matches!(ask(&snapshot, &harbour, NOW + 60), Ruling::Unknown { .. }));
+    let refused = no(&harbour, [LICENCE, "*"]);
+    assert!(matches!(refused, Err(CheckError::Unreadable(_))), "{refused:?}");
+    assert!(!no(&may("did:web:nobody.example", LICENCE), [LICENCE, "*"]).expect("it holds").answer());
 }
 
 #[test]

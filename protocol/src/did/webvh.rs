@@ -209,9 +209,10 @@ fn is_location(location: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label) && !is_address && has_port && segments.all(is_segment)
 }
 
-/// True for a path segment; `.` and `..` would lead elsewhere.
+/// True for a path segment; `.` and `..` would lead elsewhere, and so would a slash, however they are written.
 fn is_segment(segment: &str) -> bool {
-    !matches!(segment, "" | "." | "..")
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    !matches!(plain.as_str(), "" | "." | "..") && !["%2f", "%5c", "%00"].iter().any(|bad| plain.contains(bad))
 }
 
 /// True for base58 of a SHA-256 multihash.

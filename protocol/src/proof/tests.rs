@@ -276,6 +276,17 @@ fn witnesses_that_leave_count_for_what_they_cosigned_in_their_time() {
     for now in [from - 1, from, from + 1] {
         assert_eq!(proof.verify(&changing, now).unwrap().witnessed_at(), Some(NOW - 20));
     }
+    // Witnesses that have left make nothing younger, whatever they say beside it.
+    let mut kept_young = proof.clone();
+    let note = &proof.record.log.checkpoint;
+    let late = ["A", "B", "C"].map(|name| {
+        let key = vkey(&format!("{name}.example"), Algorithm::Cosignature, name);
+        cosignature::sign(note.text(), from + 50_000, &key, &secret(name))
+    });
+    let lines = note.signatures().iter().cloned().chain(late).collect();
+    kept_young.record.log.checkpoint = Note::new(note.text().to_owned(), lines);
+    let proven = kept_young.verify(&changing, from + 50_000).unwrap();
+    assert_eq!(proven.witnessed_at(), Some(NOW - 20));
     document.witnesses.from = NOW - 30;
     let changed = Charter::new(document).unwrap();
     assert_eq!(proof.verify(&changed, NOW), Err(RecordProofError::Log(ProofError::Quorum)));
@@ -343,6 +354,27 @@ fn the_binding_of_a_register_is_proven_by_itself() {
         (proven.register().entity.as_str(), &bound.origin),
         ("did:web:transport.example", &origin("licences.example"))
     );
+}
+
+#[test]
+fn a_record_binds_a_register_only_as_a_step_of_the_way() {
+    let mut world = World::chain();
+    let all = [("A", NOW), ("B", NOW)];
+    let binds = |world: &World, host: &str, key: &RecordKey, now: u64| {
+        let proven = world.prove(host, key).verify(charter("interior.example").charter(), NOW).unwrap();
+        proven.binds(now).map(|bound| (bound.entity, bound.binding.origin))
+    };
+    let (key, body) = grant("licences.example", "issue", "urn:L", &[]);
+    let bound = ("did:web:licences.example".to_owned(), origin("licences.example"));
+    assert_eq!(binds(&world, "transport.example", &key, NOW), Ok(bound));
+    assert_eq!(binds(&world, "transport.example", &key, UNTIL), Err(EdgeError::OutsideWindow));
+    assert_eq!(binds(&world, "interior.example", &key, NOW), Err(EdgeError::NotATrustEntry));
+    // Who was let issue is no authority, whatever stands in its register.
+    world.publish("licences.example", &[(key.clone(), body)], &all);
+    assert_eq!(binds(&world, "licences.example", &key, NOW), Err(EdgeError::NotAnAuthority));
+    let (key, body) = grant("licences.example", "issue", "urn:M", &[]);
+    world.publish("transport.example", &[(key.clone(), body)], &all);
+    assert_eq!(binds(&world, "transport.example", &key, NOW), Err(EdgeError::OutOfScope));
 }
 
 #[test]

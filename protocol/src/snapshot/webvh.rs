@@ -54,6 +54,8 @@ pub struct WebvhStanding {
     pub deactivated: Option<HeldCopy>,
     /// True when there are more histories than are compared.
     pub crowded: bool,
+    /// True when a copy stands in some register at W whose body is not held: what it takes back is not known.
+    pub missing: bool,
 }
 
 /// Why a DID was not resolved from the copies held.
@@ -124,7 +126,11 @@ impl Snapshot {
             let Ok(key) = RecordKey::did(&name) else { continue };
             for (origin, held) in &self.registers {
                 for (digest, witnessed) in copies_in(held, &key) {
-                    let Some(record) = held.bodies().get(&digest) else { continue };
+                    let Some(record) = held.bodies().get(&digest) else {
+                        // A quorum holds it. One that no quorum has seen may never have been: it may not hold up all.
+                        standing.missing |= witnessed;
+                        continue;
+                    };
                     let Ok(body) = record.webvh() else { continue };
                     if body.log().scid() != scid || !body.log().names(&name) || !read.insert((digest, witnessed)) {
                         continue;

@@ -1,7 +1,8 @@
 //! A charter fork: what of a verdict depends on it (`specs/charter.md` §8).
 //!
 //! The charter before the fork is in force, and both sides are signed as the rules ask. What a side takes back counts, and
-//! what a side would add is not known to be absent: grants need every version, as they do in a register.
+//! what a side would add is not known to be absent: grants need every version, as they do in a register. The same goes for
+//! the charters that follow a side and are held back: else old root keys could bring back what a later charter dropped.
 
 use super::Case;
 use crate::charter::{Charter, CharterFork};
@@ -25,21 +26,29 @@ fn short(charter: &Charter) -> String {
 /// Returns why a verdict that rests on this path depends on the fork; `None` when it does not, or there is none.
 pub(super) fn depends(case: &Case<'_>, path: Option<&TrustPath>) -> Option<String> {
     let fork = case.fork.as_ref()?;
-    let why = fork.sides.iter().map(|side| side.charter()).find_map(|side| differs(case, side, path))?;
+    let why = beside(case, fork).find_map(|(who, charter)| differs(case, &who, charter, path))?;
     Some(format!("{}: {why}", opening(case, fork)))
 }
 
-fn differs(case: &Case<'_>, side: &Charter, path: Option<&TrustPath>) -> Option<String> {
-    if side.is_expired(case.used) {
-        return Some("one of them is past its end".to_owned());
+/// Every charter that would be in force but for the fork, and how it is called: the sides, and what follows one of them.
+fn beside<'c>(case: &'c Case<'_>, fork: &'c CharterFork) -> impl Iterator<Item = (String, &'c Charter)> {
+    let held = case.snapshot.replica().chain().held().iter().map(|signed| signed.charter());
+    let later = held.filter(|charter| charter.version() > fork.version);
+    let later = later.map(|charter| (format!("charter {}, which follows one of them,", charter.version()), charter));
+    fork.sides.iter().map(|side| ("one of them".to_owned(), side.charter())).chain(later)
+}
+
+fn differs(case: &Case<'_>, who: &str, charter: &Charter, path: Option<&TrustPath>) -> Option<String> {
+    if charter.is_expired(case.used) {
+        return Some(format!("{who} is past its end"));
     }
-    if has_other_witnesses(case, side) {
-        return Some("one of them names other witnesses".to_owned());
+    if has_other_witnesses(case, charter) {
+        return Some(format!("{who} names other witnesses"));
     }
     let first = path?.steps.first()?;
     let anchor = Anchor { authority: first.authority.clone(), register: first.register.clone() };
-    let is_kept = side.anchors().contains(&anchor);
-    (!is_kept).then(|| format!("one of them drops or changes the anchor {}", first.authority))
+    let is_kept = charter.anchors().contains(&anchor);
+    (!is_kept).then(|| format!("{who} drops or changes the anchor {}", first.authority))
 }
 
 /// By the witnesses' time, not by the device's: a wrong clock makes no fork harmless.
@@ -47,18 +56,19 @@ fn has_other_witnesses(case: &Case<'_>, side: &Charter) -> bool {
     side.witnesses_at(case.bound.unwrap_or(0)) != case.snapshot.replica().witnesses()
 }
 
-/// Returns why "no path" cannot be said: a side names an anchor that the charter in force does not.
+/// Returns why "no path" cannot be said: a side, or what follows it, names an anchor that the charter in force does not.
 pub(super) fn adds(case: &Case<'_>) -> Option<String> {
     let fork = case.fork.as_ref()?;
     let known = case.snapshot.charter().anchors();
-    let added = fork.sides.iter().flat_map(|side| side.charter().anchors()).find(|anchor| !known.contains(anchor))?;
-    Some(format!("{}: one of them adds or changes the anchor {}", opening(case, fork), added.authority))
+    let added = |charter: &Charter| charter.anchors().iter().find(|anchor| !known.contains(anchor)).cloned();
+    let (who, added) = beside(case, fork).find_map(|(who, charter)| Some((who, added(charter)?)))?;
+    Some(format!("{}: {who} adds or changes the anchor {}", opening(case, fork), added.authority))
 }
 
 /// True when what is absent may be present by one of the sides.
 pub(super) fn is_open(case: &Case<'_>) -> bool {
     let Some(fork) = &case.fork else { return false };
-    adds(case).is_some() || fork.sides.iter().any(|side| has_other_witnesses(case, side.charter()))
+    adds(case).is_some() || beside(case, fork).any(|(_, charter)| has_other_witnesses(case, charter))
 }
 
 /// Returns the words for a fork behind which the charter in force has grown old or come to its end.

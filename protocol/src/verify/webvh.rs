@@ -95,6 +95,8 @@ impl<'d> Asked<'d> {
                 });
             }
         }
+        // A copy that is not held may take a key back, and a newest document that does not read may end its time.
+        found.incomplete |= standing.missing || standing.ends.iter().any(|end| end.body().document().is_none());
         bodies.extend(standing.ends.iter().map(HeldCopy::body));
         for body in bodies {
             let Some((current, document)) = current(body, method) else { continue };

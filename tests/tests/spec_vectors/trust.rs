@@ -537,6 +537,9 @@ fn ask(charter: &str, case: &Value) -> Value {
             CheckError::OtherAuthority { .. } => "other-authority",
             CheckError::Contradicted(_) => "contradicted",
             CheckError::TooOld { .. } => "too-old",
+            CheckError::Unreadable(_) => "unreadable",
+            CheckError::OtherWay(_) => "other-way",
+            CheckError::Late { .. } => "late",
         }
         .into(),
     }

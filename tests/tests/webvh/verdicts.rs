@@ -15,7 +15,7 @@ use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 use standfast_protocol::verdict::{CheckName, CheckResult, Code, Outcome, Verdict, Warning};
 use standfast_protocol::verify::verify;
-use standfast_tests::world::{Draft, Edit, LICENCE, NOW, WITNESSES, World, did_key};
+use standfast_tests::world::{Draft, Edit, LICENCE, NOW, Piece, WITNESSES, World, did_key};
 
 const DAY: u64 = 86_400;
 const MADE: u64 = NOW - 90 * DAY;
@@ -156,6 +156,31 @@ fn only_keys_of_the_newest_document_count() {
     let forged = Draft { status: None, ..Draft::default() };
     let forged = forged.issue_by(&signing_key("k9"), &third.did, "k2", &Contexts::builtin());
     assert_code(&judge(&world, &forged), Code::SignatureMismatch);
+}
+
+#[test]
+fn a_longer_copy_that_is_not_held_takes_nothing_back_unnoticed() {
+    let first = Issuer::new(&["k1", "k2"]);
+    let world = holding(&[("transport", &first), ("harbour", &first.with_keys(10, &["k2"]))]);
+    assert_code(&judge(&world, &first.credential("k1")), Code::KeyWithdrawn);
+    for place in 0..world.pieces.len() {
+        if matches!(&world.pieces[place], Piece::Body(body) if body.webvh().is_ok()) {
+            let verdict = under("standard", &world.snapshot_without(place), &first.credential("k1"), NOW + 60);
+            assert_ne!(verdict.outcome(), Outcome::Accepted, "without piece {place}");
+        }
+    }
+}
+
+#[test]
+fn a_longer_copy_whose_document_does_not_read_may_end_a_key() {
+    let first = Issuer::new(&["k1"]);
+    let unread = first.then(10, |_, update| {
+        let text = document(&first.did, &public(&["k1"])).to_string();
+        let text = text.replacen(r#""publicKeyMultibase""#, r#""expires":"soon","publicKeyMultibase""#, 1);
+        update.document = Some(Json::parse(text.as_bytes()).expect("JSON"));
+    });
+    let world = holding(&[("transport", &first), ("harbour", &unread)]);
+    assert_code(&judge(&world, &first.credential("k1")), Code::DidMissing);
 }
 
 #[test]

@@ -16,7 +16,6 @@ use standfast_protocol::limits;
 use standfast_protocol::log::checkpoint::Checkpoint;
 use standfast_protocol::log::note::Note;
 use standfast_protocol::proof::RecordProof;
-use standfast_protocol::register::body::Record;
 use standfast_protocol::register::fact::Binding;
 use standfast_protocol::register::mirror::{
     BINDING, BINDING_PROOF, CHECKPOINT, Mirror, Replay, ReplayError, Stood, replay,
@@ -214,14 +213,8 @@ fn proven(context: &Context, dir: &Path, origin: &str, charter: &Charter) -> Cli
         let message = format!("{} proves nothing under this charter", shown(&path));
         CliError::new("proof-refused", Exit::Refused, message).because(&e)
     })?;
-    let Some(body) = proven.body() else { return Ok(None) };
-    let record = Record::new(body.clone());
-    let entry = record.trust_entry().ok().filter(|entry| {
-        standfast_protocol::register::record::RecordKey::trust(&entry.entity, &entry.action, &entry.resource).as_ref()
-            == Ok(proven.key())
-    });
-    let bound = entry.and_then(|entry| Bound::read(&entry.entity, entry.terms.register.as_ref()?));
-    Ok(bound.filter(|bound| bound.binding.origin == origin))
+    // As one more step of the way: what stands in the register of somebody who is no authority binds nothing.
+    Ok(proven.binds(context.now.secs()).ok().filter(|bound| bound.binding.origin == origin))
 }
 
 /// Nothing is held here: the keys that the folder names, one of which gives the register its name.

@@ -352,9 +352,21 @@ fn maps_dids_to_urls_and_refuses_what_is_no_host() {
         assert_eq!((did.log_url(), did.base_url()), (log.to_owned(), base.to_owned()));
         assert_eq!(did.witness_url(), log.replace("did.jsonl", "did-witness.json"));
     }
-    for rest in
-        ["", "1.2.3.4", "a..b", "a.example:", "a.example::b", "a.example%3A0", "a.example%3A99999", "a.example:.."]
-    {
+    for rest in [
+        "",
+        "1.2.3.4",
+        "a..b",
+        "a.example:",
+        "a.example::b",
+        "a.example%3A0",
+        "a.example%3A99999",
+        "a.example:..",
+        "a.example:%2E%2e:x",
+        "a.example:.%2e",
+        "a.example:x%2F..%2Fy",
+        "a.example:x%5Cy",
+        "a.example:%00",
+    ] {
         assert_eq!(WebvhDid::parse(&did(rest)), None, "{rest}");
     }
     assert_eq!(WebvhDid::parse("did:webvh:QmX7:a.example"), None);

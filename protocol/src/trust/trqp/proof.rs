@@ -57,6 +57,12 @@ pub enum CheckError {
     /// Not every record that could say otherwise is shown.
     #[error("expected a proof for {0} as well")]
     Incomplete(RecordKey),
+    /// A record is there that does not read, or that names something else than its key: what it grants is not known.
+    #[error("{0} is there and does not read")]
+    Unreadable(RecordKey),
+    /// A record grants it, and the way shown does not reach so far: another way may.
+    #[error("{0} grants it, and the way that is shown does not let it: another way may")]
+    OtherWay(RecordKey),
     /// The register shown is another authority's.
     #[error("expected the register of {expected}, came that of {came}")]
     OtherAuthority {
@@ -68,6 +74,14 @@ pub enum CheckError {
     /// The proof shows the opposite.
     #[error("the answer is {answer}, the proof shows {answer} to be wrong", answer = .0)]
     Contradicted(bool),
+    /// Answered for now, and too long ago.
+    #[error("expected an answer of the last {limit_s} s, came one of {answered}")]
+    Late {
+        /// When it was answered.
+        answered: Time,
+        /// The charter's limit.
+        limit_s: u64,
+    },
     /// Too old for the network's limit, or of unknown age.
     #[error("the proof is older than the {limit_s} s that the charter allows")]
     TooOld {
@@ -214,17 +228,28 @@ pub fn check(question: &Question, answer: &[u8], charter: &Charter, now: Time) -
     if charter.is_expired(now.secs()) {
         return Err(CheckError::CharterExpired(Time::from_secs_saturating(charter.document().expires_at)));
     }
-    let proven = records(object)?
+    let limit_s = charter.document().limits.witnessed_s;
+    let records = records(object)?
         .into_iter()
-        .map(|text| Ok(RecordProof::parse(text.as_bytes())?.verify_for(charter, at.secs(), now.secs())?))
-        .collect::<Result<Vec<ProvenRecord>, CheckError>>()?;
-    if shows(question, &proven, at.secs())? != answer {
+        .map(|text| RecordProof::parse(text.as_bytes()))
+        .collect::<Result<Vec<RecordProof>, RecordProofError>>()?;
+    let verified = |at: u64| {
+        let proven = records.iter().map(|record| record.verify_for(charter, at, now.secs()));
+        proven.collect::<Result<Vec<ProvenRecord>, RecordProofError>>()
+    };
+    let proven = verified(at.secs())?;
+    let holds = |at: u64| verified(at).is_ok_and(|proven| shows(question, &proven, at) == Ok(true));
+    // Whoever answers chooses the time of the answer: it must not choose the window.
+    let has_ended = answer && question.time.is_none() && !holds(now.secs());
+    if shows(question, &proven, at.secs())? != answer || has_ended {
         return Err(CheckError::Contradicted(answer));
     }
-    let limit_s = charter.document().limits.witnessed_s;
     let witnessed = proven.iter().map(ProvenRecord::witnessed_at).min().flatten();
+    let is_late = question.time.is_none() && now.secs().saturating_sub(evaluated.secs()) > limit_s;
     let age_s = witnessed.map(|witnessed| now.secs().saturating_sub(witnessed));
     match (witnessed, age_s) {
+        // Whoever answers chooses the time of the answer: it must not reach back further than what it rests on.
+        (Some(_), Some(age)) if age <= limit_s && is_late => Err(CheckError::Late { answered: evaluated, limit_s }),
         (Some(witnessed), Some(age)) if age <= limit_s => {
             let witnessed_at = Time::from_secs_saturating(witnessed);
             let steps = proven.first().map(|proven| proven.steps().to_vec()).unwrap_or_default();
@@ -246,6 +271,7 @@ fn records(object: &Object) -> Result<Vec<&str>, CheckError> {
 fn shows(question: &Question, records: &[ProvenRecord], at: u64) -> Result<bool, CheckError> {
     let Question { entity, authority, action, resource, .. } = question;
     let mut missing: BTreeSet<RecordKey> = keys(question).into_iter().collect();
+    let mut open = None;
     for record in records {
         if record.register().entity != *authority {
             let came = record.register().entity.clone();
@@ -259,15 +285,15 @@ fn shows(question: &Question, records: &[ProvenRecord], at: u64) -> Result<bool,
         if !asked || key.prefix() != "trust" {
             return Err(CheckError::OtherRecord(key.clone()));
         }
-        let body = record.body().map(|body| Record::new(body.clone()));
-        let entry = body.as_ref().and_then(|body| body.trust_entry().ok());
-        // One that names something else than its key grants nothing.
-        let entry = entry.filter(|e| RecordKey::trust(&e.entity, &e.action, &e.resource).as_ref() == Ok(key));
-        if let Some(entry) = entry
-            && grants(question, &entry.terms, at)
-            && may(question, record, &entry.terms)
-        {
-            return Ok(true);
+        let Some(body) = record.body() else { continue };
+        let body = Record::new(body.clone());
+        // One that names something else than its key grants nothing, and is not known to deny it.
+        let entry = body.trust_entry().ok();
+        match entry.filter(|e| RecordKey::trust(&e.entity, &e.action, &e.resource).as_ref() == Ok(key)) {
+            None => open = Some(CheckError::Unreadable(key.clone())),
+            Some(entry) if !grants(question, &entry.terms, at) => {}
+            Some(entry) if may(question, record, &entry.terms) => return Ok(true),
+            Some(_) => open = Some(CheckError::OtherWay(key.clone())),
         }
     }
     match (question.kind, missing.first()) {
@@ -275,7 +301,7 @@ fn shows(question: &Question, records: &[ProvenRecord], at: u64) -> Result<bool,
             Err(CheckError::Incomplete(RecordKey::trust(entity, RECOGNIZE, resource).map_err(|_| CheckError::NoProof)?))
         }
         (_, Some(missing)) => Err(CheckError::Incomplete(missing.clone())),
-        (_, None) => Ok(false),
+        (_, None) => open.map_or(Ok(false), Err),
     }
 }
 
