@@ -275,6 +275,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "a register on the path has two histories; what was witnessed still stands",
             "Report it; the proof: standfast fork list",
         ),
+        Warning::WitnessMisbehaved => (
+            "witness-misbehaved",
+            "a witness behind this data contradicted itself; whether it counts, the charter says",
+            "Report it to the holders of root keys; the proof: standfast fork list",
+        ),
         Warning::StaleTolerated => (
             "stale-tolerated",
             "some data is older than the limit, and the policy tolerates it up to a second one",
@@ -299,8 +304,9 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 5] = [
+pub const WARNINGS: [Warning; 6] = [
     Warning::RegisterForked,
+    Warning::WitnessMisbehaved,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,
     Warning::TrustOff,

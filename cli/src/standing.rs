@@ -36,6 +36,9 @@ pub struct Standing {
     pub registers: Vec<RegisterStanding>,
     /// Origins of forked registers.
     pub forks: Vec<String>,
+    /// Names of witnesses in force that contradicted themselves.
+    #[serde(default)]
+    pub witnesses_misbehaved: Vec<String>,
 }
 
 /// The charter.
@@ -109,6 +112,12 @@ pub struct Readiness {
     pub first: Option<(String, Option<u64>)>,
 }
 
+/// The witnesses that the charter in force names and that contradicted themselves.
+fn misbehaved(snapshot: &Snapshot) -> Vec<String> {
+    let named = snapshot.quorum().witnesses().keys();
+    named.filter(|name| snapshot.replica().proof_of_witness(name).is_some()).cloned().collect()
+}
+
 impl Standing {
     /// Makes the document of a snapshot; `node` is what is known of a node.
     pub fn of(snapshot: &Snapshot, policy: &Policy, now: Time, node: NodeStanding) -> Self {
@@ -130,6 +139,7 @@ impl Standing {
             ready_until_at: None,
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
             registers,
+            witnesses_misbehaved: misbehaved(snapshot),
         };
         let readiness = standing.readiness(policy);
         standing.ready_until_at = readiness.until.filter(|_| readiness.open.is_empty());

@@ -13,3 +13,4 @@ mod replay;
 pub mod run;
 pub mod store;
 pub mod telemetry;
+mod witness;

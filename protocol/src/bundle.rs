@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [witness proof…]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -19,6 +19,7 @@ use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::note::{Note, NoteError};
+use crate::log::witness_proof::WitnessProof;
 use crate::register::body::Record;
 use crate::register::entry::Entry;
 use crate::register::fork::ForkProof;
@@ -167,6 +168,7 @@ pub struct Bundle {
     registers: Vec<Packed>,
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
+    witness_proofs: Vec<Bytes>,
 }
 
 /// What came of opening a bundle.
@@ -201,13 +203,14 @@ impl Bundle {
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
             registers: registers.into_iter().map(|register| Packed::of(replica, register)).collect(),
+            witness_proofs: replica.witness_proofs().values().map(|proof| Bytes::from(proof.encode())).collect(),
         }
     }
 
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.map(4);
+        w.map(if self.witness_proofs.is_empty() { 4 } else { 5 });
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
         for Packed { heads, fork, statements } in &self.registers {
@@ -222,6 +225,9 @@ impl Bundle {
         }
         write_bytes(w.uint(2), &self.views);
         write_bytes(w.uint(3), &self.bodies);
+        if !self.witness_proofs.is_empty() {
+            write_bytes(w.uint(4), &self.witness_proofs);
+        }
         [MAGIC, &w.into_bytes()].concat()
     }
 
@@ -231,7 +237,10 @@ impl Bundle {
             return Err(BundleError::Size { found: data.len() });
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
-        r.map_len(4)?;
+        let members = r.map()?;
+        if !(4..=5).contains(&members) {
+            return Err(CborError::Length { expected: 4, found: members }.into());
+        }
         r.key(0)?;
         let charters = read_bytes(&mut r)?;
         if charters.len() > limits::BUNDLE_CHARTERS_MAX {
@@ -243,8 +252,19 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
+        let witness_proofs = match members {
+            5 => {
+                r.key(4)?;
+                let proofs = read_bytes(&mut r)?;
+                if proofs.is_empty() || proofs.len() > limits::WITNESS_PROOFS_MAX {
+                    return Err(CborError::Length { expected: 1, found: proofs.len() }.into());
+                }
+                proofs
+            }
+            _ => Vec::new(),
+        };
         r.finish()?;
-        Ok(Self { charters, registers, views, bodies })
+        Ok(Self { charters, registers, views, bodies, witness_proofs })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
@@ -309,6 +329,18 @@ impl Bundle {
                 Ok(_) | Err(_) => report.views_unknown += 1,
             }
         }
+        for proof in &self.witness_proofs {
+            let altered = |error| BundleError::Altered {
+                origin: "a witness".to_owned(),
+                source: Fault::Witness(Box::new(error)),
+            };
+            let proof = WitnessProof::parse(proof).map_err(altered)?;
+            match replica.add_witness_proof(Arc::new(proof)) {
+                // Of a witness that no charter held here names.
+                Err(error) if error.is_the_senders() => return Err(altered(error)),
+                Ok(_) | Err(_) => {}
+            }
+        }
         replica.drop_unneeded_bodies();
         Ok(report)
     }
@@ -334,6 +366,7 @@ impl Bundle {
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
             forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
+            witness_proofs: self.witness_proofs.clone(),
         })
     }
 

@@ -6,3 +6,5 @@ pub mod merkle;
 pub mod note;
 pub mod policy;
 pub mod view;
+pub mod witness;
+pub mod witness_proof;

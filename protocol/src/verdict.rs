@@ -216,6 +216,8 @@ impl Serialize for Code {
 pub enum Warning {
     /// A register on the path is forked; what was witnessed still stands.
     RegisterForked,
+    /// A witness that stands behind a register on the path contradicted itself; whether it counts, the charter says.
+    WitnessMisbehaved,
     /// Some age is past the policy's limit, but within its second one.
     StaleTolerated,
     /// The charter ends within 30 days.

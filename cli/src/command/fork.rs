@@ -1,12 +1,16 @@
-//! `fork`: proofs that a key signed two histories. Reads files alone.
+//! `fork`: proofs that a key signed two histories, or that a witness contradicted itself. Reads files alone.
+
+mod witness;
 
 use std::path::Path;
 
 use data_encoding::BASE64;
 use serde::Serialize;
+use standfast_protocol::log::witness_proof::WitnessProof;
 use standfast_protocol::register::fork::ForkProof;
 use standfast_protocol::snapshot::Snapshot;
 
+use self::witness::WitnessDocument;
 use super::Context;
 use super::verify::why::{cosigners, fork_heads};
 use crate::args::governance::Fork as Verb;
@@ -22,6 +26,7 @@ const PROOF_SIZE_MAX: u64 = 64 * 1024;
 struct Forks {
     kind: &'static str,
     forks: Vec<ForkDocument>,
+    witnesses: Vec<WitnessDocument>,
 }
 
 /// A fork, with the whole proof: two heads as signed, and the file's bytes.
@@ -59,9 +64,13 @@ fn list(context: &Context) -> CliResult {
     let held = snapshot.registers().values().filter_map(|held| held.register().fork_proof().map(|p| (held, p)));
     let forks: Vec<ForkDocument> =
         held.filter_map(|(held, proof)| document(snapshot, held.register().origin(), proof)).collect();
-    context.output.result(&Forks { kind: "standfast/forks/v1", forks: forks.clone() }, |style| {
+    let witnesses = WitnessDocument::held(snapshot);
+    let document = Forks { kind: "standfast/forks/v1", forks: forks.clone(), witnesses: witnesses.clone() };
+    context.output.result(&document, |style| {
+        let misbehaved: String = witnesses.iter().map(|proof| proof.row(style)).collect();
         if forks.is_empty() {
-            return "no register held here is forked\n".to_owned();
+            let none = "no register held here is forked\n";
+            return if misbehaved.is_empty() { none.to_owned() } else { format!("{none}{misbehaved}") };
         }
         let columns = [Column::left("REGISTER"), Column::right("SIZE"), Column::left("ROOTS")];
         let mut table = Table::new(columns, true);
@@ -75,7 +84,7 @@ fn list(context: &Context) -> CliResult {
             let roots = format!("{} and {}", words::short(&small.root), words::short(&large.root));
             table.row(Some(Sign::Tampered), [name(snapshot, &fork.register), size, roots]);
         }
-        table.draw(style)
+        table.draw(style) + &misbehaved
     })?;
     Ok(Exit::Done)
 }
@@ -85,6 +94,9 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
     let snapshot = &trusted.snapshot;
     let path = Path::new(subject);
     let is_file = subject == "-" || path.is_file();
+    if let Some(proof) = witness_proof(context, snapshot, subject, is_file)? {
+        return show_witness(context, snapshot, &proof, out, yes);
+    }
     let (origin, proof) = if is_file { from_file(context, snapshot, path)? } else { held(snapshot, subject)? };
     let document = document(snapshot, &origin, &proof).ok_or_else(|| {
         CliError::malformed("the proof does not name two heads").cause("expected two signed notes of one register")
@@ -120,6 +132,44 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         }
         text
     })?;
+    Ok(Exit::Done)
+}
+
+/// The proof of a witness that is named, or that a file holds.
+fn witness_proof(
+    context: &Context,
+    snapshot: &Snapshot,
+    subject: &str,
+    is_file: bool,
+) -> CliResult<Option<WitnessProof>> {
+    if !is_file {
+        return Ok(witness::held(snapshot, subject));
+    }
+    // Standard input is read once, by whoever reads fork proofs.
+    let bytes = if subject == "-" { return Ok(None) } else { context.read(Path::new(subject), PROOF_SIZE_MAX)? };
+    Ok(WitnessProof::parse(&bytes).ok())
+}
+
+fn show_witness(
+    context: &Context,
+    snapshot: &Snapshot,
+    proof: &WitnessProof,
+    out: Option<&Path>,
+    yes: bool,
+) -> CliResult {
+    let document = WitnessDocument::of(snapshot, proof).map_err(|error| {
+        CliError::new("fork-refused", Exit::Refused, "the proof on a witness shows nothing").because(&error)
+    })?;
+    if let Some(out) = out {
+        let bytes = proof.encode();
+        context.write(out, &bytes, yes)?;
+        if out != Path::new("-") {
+            let wrote = format!("Wrote {}, {}\n", out.display(), words::size(bytes.len() as u64));
+            context.output.result(&document, |_| wrote)?;
+        }
+        return Ok(Exit::Done);
+    }
+    context.output.result(&document, |style| document.draw(snapshot, style))?;
     Ok(Exit::Done)
 }
 

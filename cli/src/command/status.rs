@@ -57,6 +57,9 @@ fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
     row("network", &network(standing, now));
     row("node", &node(standing, now));
     row("clock", &clock(standing));
+    for witness in &standing.witnesses_misbehaved {
+        row("witness", &format!("! {witness} contradicted itself · the proof: standfast fork show {witness}"));
+    }
     row("ready", &standing.readiness(policy).words(standing.registers.len(), now));
     out.push_str(&standing.draw_registers(policy, style));
     out

@@ -1,6 +1,7 @@
 //! Answers to requests: a pure function of what is held.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -26,22 +27,54 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
                 charter: charter.version(),
                 charter_digest: charter.digest(),
                 views: kept.collect(),
+                misbehaved: replica.witness_proofs().keys().cloned().collect(),
                 node: replica.frontier().node(prefix, root),
             })
         }
         Request::Entries { origin, first } => entries(replica, origin, *first),
         Request::Body { digest, offset, base } => body(replica, digest, *offset, base.as_ref()),
-        Request::View { witness } => {
-            let held = replica.views().get(witness.as_str()).and_then(|slots| slots.kept.as_ref());
-            held.map(|held| Response::View(Bytes::from(held.whole_message().encode())))
-        }
+        Request::View { witness, time, offset } => view(replica, witness, *time, *offset),
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
             let held = replica.charters().iter().find(|c| c.charter().version() == *version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
         }
+        Request::Own { witness, after } => Some(own(replica, witness, after)),
+        Request::WitnessProof { witness, key } => {
+            let held = replica.witness_proofs().get(&(witness.clone(), *key));
+            held.map(|proof| Response::WitnessProof(Bytes::from(proof.encode())))
+        }
     };
     found.unwrap_or(Response::NotHeld)
+}
+
+/// A piece of a witness's newest view; where it is not the one whose pieces were asked for, the newest from its start.
+fn view(replica: &Replica, witness: &str, time: u64, offset: u64) -> Option<Response> {
+    let held = replica.views().get(witness).and_then(|slots| slots.kept.as_ref())?;
+    let newest = held.view().time;
+    let whole = Bytes::from(held.whole_message().encode());
+    let offset = if time == 0 || time == newest { offset } else { 0 };
+    let from = usize::try_from(offset).ok().filter(|from| *from <= whole.len())?;
+    let to = from.saturating_add(limits::VIEW_STEP_SIZE_MAX).min(whole.len());
+    Some(Response::View { time: newest, total: whole.len() as u64, piece: whole.slice(from..to) })
+}
+
+/// The cosignature of the largest head of each register by one witness, of either branch.
+fn own(replica: &Replica, witness: &str, after: &str) -> Response {
+    let later = replica.registers().range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+    let newest = |register: &Register| {
+        let by = |stand: &Stand| stand.cosignature(witness).map(|c| (c.checkpoint().clone(), c.clone()));
+        let main = register.stands_from(0).rev().find_map(by);
+        let other = register.stands_other().filter_map(by).last();
+        main.into_iter().chain(other).max_by_key(|(checkpoint, _)| checkpoint.size)
+    };
+    let mut found = later.filter_map(|(_, register)| newest(register));
+    let statements: Vec<_> = found
+        .by_ref()
+        .take(limits::OWN_STATEMENTS_MAX)
+        .map(|(checkpoint, cosignature)| (checkpoint, Signed::from_line(cosignature.line())))
+        .collect();
+    Response::Own { statements, more: found.next().is_some() }
 }
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {

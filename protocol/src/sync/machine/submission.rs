@@ -14,12 +14,13 @@ enum Part {
     Head(Box<HeadMessage>),
     Statement(StatementMessage),
     Fork(ForkMessage),
+    WitnessProof(Bytes),
     Bodies(Vec<Bytes>),
 }
 
 impl Machine {
     pub(super) fn submitted(&mut self, ticket: u64, submission: Submission) {
-        let Submission { charters, heads, statements, forks, bodies } = submission;
+        let Submission { charters, heads, statements, forks, witness_proofs, bodies } = submission;
         let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
         if !bodies.is_empty() {
             parts.push_back(Part::Bodies(bodies));
@@ -27,6 +28,7 @@ impl Machine {
         parts.extend(heads.into_iter().map(|h| Part::Head(Box::new(h))));
         parts.extend(statements.into_iter().map(Part::Statement));
         parts.extend(forks.into_iter().map(Part::Fork));
+        parts.extend(witness_proofs.into_iter().map(Part::WitnessProof));
         self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
         self.due.push_back(ticket);
     }
@@ -59,6 +61,7 @@ impl Machine {
                 let origin = message.origin.clone();
                 self.fork_job(message).ok_or(SubmitError::Unbound(origin))
             }
+            Part::WitnessProof(proof) => Ok(self.witness_proof_job(proof)),
         };
         match job {
             Ok(job) => self.check(job, source),
