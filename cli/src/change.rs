@@ -8,17 +8,22 @@
 //! again, to the byte: a command that was killed between signing and handing over is finished by the next one, and
 //! makes no fork. Bodies wait in the outbox for that.
 
+pub mod batch;
 mod broad;
 mod desk;
 mod draft;
+pub mod fence;
 mod screen;
+mod status;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use standfast_node::fence::Continuity;
 use standfast_node::keystore::{KeyUse, PublicPart};
+use standfast_node::ledger::overrides;
 use standfast_node::ledger::{Ground as LedgerGround, Ledger, LedgerError, Signed};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::VerifierKey;
@@ -28,11 +33,15 @@ use standfast_protocol::register::entry::Change as EntryChange;
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::replica::Replica;
 use standfast_protocol::sync::Submission;
+use standfast_protocol::time::Time;
 use standfast_protocol::trie::Trie;
 
+use self::batch::Batch;
 pub use self::desk::{Desk, Witnessed, node_error};
 pub use self::draft::Draft;
 use self::draft::Outbox;
+use self::fence::Fence;
+pub use self::status::{publish_batch, run_status};
 use crate::args::change::{Change, ChangeOptions};
 use crate::command::register::{ledger_error, own_register};
 use crate::command::{Context, key_error};
@@ -168,6 +177,24 @@ pub struct Published {
     pub witnesses_named: u64,
 }
 
+/// On what terms changes are published.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// The size of a broad change, as confirmed.
+    pub confirm_broad: Option<u64>,
+    /// Why the write fence is passed against its word.
+    pub override_fence: Option<&'a str>,
+    /// Whether statuses are set, so that the batch goes along and the next one waits its time.
+    sets_status: bool,
+}
+
+impl<'a> From<&'a ChangeOptions> for Terms<'a> {
+    fn from(options: &'a ChangeOptions) -> Self {
+        let override_fence = options.override_fence.as_deref();
+        Self { confirm_broad: options.confirm_broad, override_fence, sets_status: false }
+    }
+}
+
 /// A register whose key is here, and the node that takes its changes.
 pub struct Publisher<'a> {
     context: &'a Context,
@@ -175,6 +202,7 @@ pub struct Publisher<'a> {
     origin: String,
     key: VerifierKey,
     desk: Desk,
+    opened: Instant,
 }
 
 impl<'a> Publisher<'a> {
@@ -186,7 +214,7 @@ impl<'a> Publisher<'a> {
             return Err(key_error(&standfast_node::keystore::KeystoreError::Unbound(own.name)));
         };
         let desk = Desk::open(context)?;
-        Ok(Self { context, own, origin, key, desk })
+        Ok(Self { context, own, origin, key, desk, opened: Instant::now() })
     }
 
     /// Returns the node.
@@ -225,6 +253,11 @@ impl<'a> Publisher<'a> {
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
         let mut signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
         signed.retain(|signed| signed.checkpoint.size > 0);
+        let fence = self.fence();
+        if !signed.is_empty() && fence.continuity(ledger, &replica)? == Continuity::Proven {
+            // Killed between ledger and marker: named by it before it leaves, as ever.
+            fence.marker.raise(ledger).map_err(|e| ledger_error(&e))?;
+        }
         for signed in &signed {
             let bodies = outbox.bodies(&signed.checkpoint)?;
             self.hand_over(signed, bodies)?;
@@ -242,7 +275,18 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    /// Signs what was prepared; once this returns, bodies and signature are durable here.
+    fn fence(&self) -> Fence<'_> {
+        let overrides = overrides::path_beside(&self.context.keystore().ledger_path(&self.own.name));
+        let marker = fence::marker(self.context, &self.key);
+        Fence { context: self.context, origin: &self.origin, marker, overrides }
+    }
+
+    /// The time, also of a command that has waited.
+    fn now(&self) -> Time {
+        self.context.now.plus(self.opened.elapsed().as_secs())
+    }
+
+    /// Signs what was prepared; once this returns, bodies and signature are durable here. The fence was passed.
     fn sign(
         &self,
         ledger: &mut Ledger,
@@ -251,7 +295,7 @@ impl<'a> Publisher<'a> {
         prepared: &Prepared,
         changes: &[RecordChange],
     ) -> CliResult<Signed> {
-        let unlocked = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        let signer = self.context.unlock(&self.own.name, KeyUse::Register)?;
         outbox.keep(prepared.checkpoint(), changes)?;
         let register = replica.register(&self.origin);
         let size = register.map_or(0, |register| register.size_newest());
@@ -260,8 +304,10 @@ impl<'a> Publisher<'a> {
         let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let ground = LedgerGround { edge: &edge, proof: &proof };
-        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &unlocked.secret);
-        signed.map_err(|e: LedgerError| ledger_error(&e))
+        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &signer);
+        let signed = signed.map_err(|e: LedgerError| ledger_error(&e))?;
+        self.fence().marker.raise(ledger).map_err(|e| ledger_error(&e))?;
+        Ok(signed)
     }
 
     /// Prepares entries on the newest head.
@@ -273,7 +319,7 @@ impl<'a> Publisher<'a> {
             Some(register) => Ground::of(register).map_err(|e| stopped(&held::name(replica, &self.origin), &e))?,
             None => Ground::empty(&self.origin),
         };
-        let prepared = ground.prepare_all(self.context.now, batches(changes));
+        let prepared = ground.prepare_all(self.now(), batches(changes));
         let refused = |e: &DraftError| CliError::of("change-refused", Exit::Refused, e);
         prepared.map_err(|e| refused(&e))?.ok_or_else(|| CliError::usage("there is nothing to change"))
     }
@@ -282,24 +328,42 @@ impl<'a> Publisher<'a> {
     pub fn publish(
         &mut self,
         gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
-        confirm_broad: Option<u64>,
+        terms: Terms<'_>,
     ) -> CliResult<Published> {
         let mut ledger = self.ledger()?;
         let outbox = Outbox::open(self.context, &self.own.name)?;
         let (replica, resent) = self.resend(&ledger, &outbox)?;
-        let view = View::new(&replica, &self.origin, &[]);
-        let changes = view.effective(gather(&view)?);
-        broad::check(&view, &changes, confirm_broad)?;
+        let mut batch = Batch::open(self.context, &self.own.name, &self.origin)?;
+        batch.settle(&ledger)?;
+        let replica = self.fence().pass(&self.desk, &ledger, replica, terms.override_fence)?;
+        let waiting = self.batch_that_goes_along(&batch, &replica, terms)?;
+        let is_with_batch = waiting.is_some();
+        let waiting = waiting.unwrap_or_default();
+        let view = View::new(&replica, &self.origin, &waiting);
+        let gathered = gather(&view)?;
+        let changes = view.effective(waiting.into_iter().chain(gathered).collect());
+        broad::check(
+            self.context,
+            &view,
+            &changes,
+            terms.confirm_broad.or(batch.confirmed().filter(|_| is_with_batch)),
+        )?;
         let mut published = self.standing(&replica, resent);
         if changes.is_empty() {
+            // What waited and is held already was taken back before it went out.
+            batch.keep_only(|_| !is_with_batch)?;
             return Ok(published);
         }
         let prepared = self.prepare(&replica, &changes)?;
+        if is_with_batch || terms.sets_status {
+            batch.seal(prepared.checkpoint(), self.now())?;
+        }
         let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
         published.handed_over = Instant::now();
         self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
         published.taken_after = published.handed_over.elapsed();
         outbox.forget(&signed.checkpoint);
+        batch.settle(&ledger)?;
         // A node that stops right after it took the change has taken it.
         published.peers = self.desk.peers().ok().flatten();
         published.size = signed.checkpoint.size;
@@ -335,7 +399,7 @@ pub fn publish(
     changes: Vec<RecordChange>,
     confirm_broad: Option<u64>,
 ) -> CliResult<Published> {
-    Publisher::open(context, register)?.publish(|_| Ok(changes), confirm_broad)
+    Publisher::open(context, register)?.publish(|_| Ok(changes), Terms { confirm_broad, ..Terms::default() })
 }
 
 /// How a change is told.
@@ -355,14 +419,14 @@ pub fn run(
     gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
 ) -> CliResult {
     let options = &change.options;
-    let mut publisher = Publisher::open(context, change.register.as_deref())?;
     if let Some(path) = &options.draft {
-        return publisher.gather(path, options, gather);
+        return gather_draft(context, path, change, gather);
     }
+    let mut publisher = Publisher::open(context, change.register.as_deref())?;
     if options.dry_run {
         return publisher.show(options, gather);
     }
-    let published = publisher.publish(gather, options.confirm_broad)?;
+    let published = publisher.publish(gather, options.into())?;
     tell(context, &publisher.desk, &published, options, kind)
 }
 
@@ -387,35 +451,46 @@ fn tell(context: &Context, desk: &Desk, published: &Published, options: &ChangeO
     Ok(Exit::Done)
 }
 
-impl Publisher<'_> {
-    fn gather(
-        &self,
-        path: &Path,
-        options: &ChangeOptions,
-        gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
-    ) -> CliResult {
-        let replica = self.desk.replica(self.context)?;
-        let held = Draft::read(path)?;
-        let shown = path.display();
-        if held.as_ref().is_some_and(Draft::is_signed) {
-            return Err(CliError::usage(format!("{shown} is signed, so nothing can be added to it"))
-                .hint(format!("hand it over: standfast register publish {shown}")));
+/// Gathers changes in a file. The key need not be here: the draft is signed where it is.
+fn gather_draft(
+    context: &Context,
+    path: &Path,
+    change: &Change,
+    gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
+) -> CliResult {
+    let replica = Desk::open(context)?.replica(context)?;
+    let (origin, key) = match (own_register(context, change.register.as_deref()), &change.register) {
+        (Ok(own), _) => (own.origin.clone().unwrap_or_default(), own.name),
+        (Err(_), Some(beginning)) => (held::register(&replica, beginning)?.origin().to_owned(), "KEY".to_owned()),
+        (Err(missing), None) => {
+            return Err(missing.hint("or say whose register it is, and sign where the key is: --register"));
         }
-        if let Some(other) = held.as_ref().filter(|draft| draft.register != self.origin) {
-            let other = held::name(&replica, &other.register);
-            return Err(CliError::usage(format!("{shown} gathers changes of {other}")).hint("give another file"));
-        }
-        let mut draft = held.unwrap_or_else(|| Draft::new(&self.origin, &[]));
-        let view = View::new(&replica, &self.origin, &draft.changes()?);
-        let changes = gather(&view)?;
-        draft.gather(&changes);
-        let all = View::new(&replica, &self.origin, &[]).effective(draft.changes()?);
-        broad::check(&view, &all, options.confirm_broad)?;
-        draft.write(path)?;
-        screen::gathered(self.context, path, &self.own.name, &held::name(&replica, &self.origin), &all)?;
-        Ok(Exit::Done)
+    };
+    let held = Draft::read(path)?;
+    let shown = path.display();
+    if held.as_ref().is_some_and(Draft::is_signed) {
+        return Err(CliError::usage(format!("{shown} is signed, so nothing can be added to it"))
+            .hint(format!("hand it over: standfast register publish {shown}")));
     }
+    if let Some(other) = held.as_ref().filter(|draft| draft.register != origin) {
+        let other = held::name(&replica, &other.register);
+        return Err(CliError::usage(format!("{shown} gathers changes of {other}")).hint("give another file"));
+    }
+    let mut draft = held.unwrap_or_else(|| Draft::new(&origin, &[]));
+    let view = View::new(&replica, &origin, &draft.changes()?);
+    let changes = gather(&view)?;
+    draft.gather(&changes);
+    let view = View::new(&replica, &origin, &[]);
+    let all = view.effective(draft.changes()?);
+    let confirmed = change.options.confirm_broad.or(draft.confirmed);
+    broad::check(context, &view, &all, confirmed)?;
+    draft.confirmed = confirmed;
+    draft.write(path)?;
+    screen::gathered(context, path, &key, &held::name(&replica, &origin), &all)?;
+    Ok(Exit::Done)
+}
 
+impl Publisher<'_> {
     fn show(
         &self,
         options: &ChangeOptions,
@@ -428,14 +503,14 @@ impl Publisher<'_> {
             screen::unchanged(self.context, &self.standing(&replica, Vec::new()))?;
             return Ok(Exit::Done);
         }
-        broad::check(&view, &changes, options.confirm_broad)?;
+        broad::check(self.context, &view, &changes, options.confirm_broad)?;
         let prepared = self.prepare(&replica, &changes)?;
         screen::dry_run(self.context, &view, &held::name(&replica, &self.origin), &prepared, &changes)?;
         Ok(Exit::Done)
     }
 
     /// Signs a draft and keeps the signature in its file; sends nothing.
-    fn sign_draft(&mut self, path: &Path, mut draft: Draft) -> CliResult {
+    fn sign_draft(&mut self, path: &Path, mut draft: Draft, terms: Terms<'_>) -> CliResult {
         let mut ledger = self.ledger()?;
         let outbox = Outbox::open(self.context, &self.own.name)?;
         let replica = self.replica()?;
@@ -448,8 +523,12 @@ impl Publisher<'_> {
             )
             .hint("hand that over first: standfast register publish DRAFT, or run any change again"));
         }
+        let replica = self.fence().pass(&self.desk, &ledger, replica, terms.override_fence)?;
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(draft.changes()?);
+        let confirmed = terms.confirm_broad.or(draft.confirmed);
+        broad::check(self.context, &view, &changes, confirmed)?;
+        draft.confirmed = confirmed;
         let prepared = self.prepare(&replica, &changes)?;
         let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
         draft.set_signed(&signed);
@@ -460,7 +539,7 @@ impl Publisher<'_> {
 }
 
 /// Runs `register sign`: computes entry, roots and checkpoint of a draft from what is held here, and signs, offline.
-pub fn sign_draft(context: &Context, path: &Path, key: &str) -> CliResult {
+pub fn sign_draft(context: &Context, path: &Path, key: &str, terms: Terms<'_>) -> CliResult {
     let draft = read_draft(path)?;
     if draft.is_signed() {
         return Err(CliError::usage(format!("{} is signed already", path.display()))
@@ -473,7 +552,7 @@ pub fn sign_draft(context: &Context, path: &Path, key: &str) -> CliResult {
         return Err(CliError::usage(format!("{} is a draft of {name}, which key {key} does not sign", path.display())));
     }
     let register = draft.register.clone();
-    Publisher::open(context, Some(&register))?.sign_draft(path, draft)
+    Publisher::open(context, Some(&register))?.sign_draft(path, draft, terms)
 }
 
 /// Runs `register publish`: hands a signed draft over.
@@ -486,6 +565,14 @@ pub fn publish_draft(context: &Context, path: &Path, options: &ChangeOptions) ->
     let mut desk = Desk::open(context)?;
     let (origin, size, root) = (head.checkpoint.origin.clone(), head.checkpoint.size, head.checkpoint.root);
     let size_before = head.first;
+    {
+        let replica = desk.replica(context)?;
+        let view = View::new(&replica, &origin, &[]);
+        // What is held here already is nothing to hold back.
+        let changes = view.effective(draft.changes()?);
+        broad::check(context, &view, &changes, options.confirm_broad.or(draft.confirmed))?;
+    }
+    fence::pass_signed(context, &desk, &origin, (size, root), options.override_fence.as_deref())?;
     let handed_over = Instant::now();
     desk.submit(Submission { bodies: draft::distinct(draft.bodies()?), heads: vec![head], ..Submission::default() })?;
     let taken_after = handed_over.elapsed();

@@ -101,6 +101,12 @@ fn words(code: Code) -> Four {
             "Nothing signed in its name counts any more.",
             NOT_RELY,
         ),
+        Code::DidForked => (
+            "its issuer's DID has two histories",
+            "copies of the log of the issuer's did:webvh DID part, and the key is not in all of them",
+            "Whoever holds the issuer's update keys signed two histories; only a key that stands in both counts.",
+            "report it",
+        ),
         Code::IssuerUnbound => (
             "the key is not the issuer's",
             "the key does not belong to the issuer that the credential names",
@@ -295,6 +301,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "the policy does not judge whether the issuer is authorised",
             "Anybody with a DID could have issued it.",
         ),
+        Warning::IssuerSilent => (
+            "issuer-silent",
+            "the issuer has been silent for longer than the policy's first limit",
+            "What it last said still stands as of then; it may have lost its servers or its keys.",
+        ),
         Warning::NowGiven => (
             "now-given",
             "the clock was given by hand, with --now",
@@ -304,12 +315,13 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 6] = [
+pub const WARNINGS: [Warning; 7] = [
     Warning::RegisterForked,
     Warning::WitnessMisbehaved,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,
     Warning::TrustOff,
+    Warning::IssuerSilent,
     Warning::NowGiven,
 ];
 

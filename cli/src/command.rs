@@ -26,8 +26,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use standfast_node::config::{Config, ConfigError, Options};
 use standfast_node::error::NodeError;
 use standfast_node::file;
-use standfast_node::keystore::{KeyUse, Keystore, KeystoreError, Passphrase, PassphraseFd, Unlocked};
+use standfast_node::keystore::{KeySigner, KeyUse, Keystore, KeystoreError, Passphrase, PassphraseFd, SignerError};
 use standfast_node::store::StoreError;
+use standfast_protocol::key::SigningError;
 use standfast_protocol::sync::SubmitError;
 use standfast_protocol::time::Time;
 use zeroize::Zeroizing;
@@ -107,13 +108,21 @@ impl Context {
         }
     }
 
-    /// Opens a key for one use, asking for its passphrase.
-    pub fn unlock(&self, name: &str, expected: KeyUse) -> CliResult<Unlocked> {
+    /// Opens a key for one use, asking for its passphrase; a key behind a signer program needs none here.
+    pub fn unlock(&self, name: &str, expected: KeyUse) -> CliResult<KeySigner> {
         let keys = self.keystore();
         // Refuses a missing or wrong key before anybody types a passphrase.
-        keys.public(name).and_then(|public| public.demand(expected)).map_err(|e| key_error(&e))?;
+        if let Some(program) = keys.program(name, expected).map_err(|e| key_error(&e))? {
+            return Ok(KeySigner::Program(program));
+        }
+        if keys.is_exposed(name) {
+            let path = keys.key_path(name);
+            self.output.note(&format!("note: others may read {0}: chmod 600 {0}", path.display()));
+        }
         let passphrase = self.passphrase(name, "Passphrase for key")?;
-        keys.unlock(name, expected, &passphrase).map_err(|e| key_error(&e))
+        keys.unlock(name, expected, &passphrase)
+            .map(|unlocked| KeySigner::Secret(unlocked.secret))
+            .map_err(|e| key_error(&e))
     }
 
     /// Gets the passphrase of a key: `--passphrase-fd`, else the systemd credential, else a prompt.
@@ -214,6 +223,22 @@ fn prompt(name: &str, question: &str) -> CliResult<Passphrase> {
     Passphrase::new(Zeroizing::new(typed)).map_err(|e| key_error(&e))
 }
 
+/// Says why a signer program has not done what it was asked.
+pub fn signer_error(error: &SignerError) -> CliError {
+    let made = CliError::new("signer-failed", Exit::Io, format!("signer {} has not signed", error.program));
+    let made = made.cause(error.fault.to_string());
+    let made = if error.stderr.is_empty() { made } else { made.cause(format!("it says: {}", error.stderr)) };
+    made.hint("nothing was signed; what a signer program must do: specs/signer.md")
+}
+
+/// Says why whatever keeps a key has not signed.
+pub fn signing_error(error: &SigningError) -> CliError {
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<SignerError>()) {
+        Some(error) => signer_error(error),
+        None => CliError::of("signer-failed", Exit::Io, error),
+    }
+}
+
 /// Says what is wrong with a key, and what to do.
 pub fn key_error(error: &KeystoreError) -> CliError {
     let of = |code, exit| CliError::of(code, exit, error);
@@ -245,6 +270,15 @@ pub fn key_error(error: &KeystoreError) -> CliError {
         KeystoreError::Unbound(name) => of("key-unbound", Exit::Usage)
             .hint(format!("make its register: standfast register create HOST --key {name}")),
         KeystoreError::Format { reason, .. } => of("key-damaged", Exit::Usage).cause(reason.clone()),
+        KeystoreError::Elsewhere(_) => {
+            of("key-elsewhere", Exit::Usage).hint("its passphrase or PIN is the program's: change it there")
+        }
+        KeystoreError::NoProgram(key_use) => of("key-use", Exit::Usage)
+            .hint(format!("make one here: standfast key create NAME --use {}", key_use.as_str())),
+        KeystoreError::Command(_) => {
+            of("usage", Exit::Usage).hint("quote it whole: --signer '/usr/bin/hsm-sign --slot 2'")
+        }
+        KeystoreError::Signer(error) => signer_error(error),
         KeystoreError::Encrypt(_) | KeystoreError::Random => of("key-io", Exit::Io),
         KeystoreError::File { path, source } => CliError::file(path, source),
     }

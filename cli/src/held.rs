@@ -110,12 +110,11 @@ pub fn records(register: &Register, prefix: &str) -> Vec<(RecordKey, Digest)> {
 
 /// Says what state a register is in: its sign and its stable word.
 pub fn state(register: &Register) -> (Sign, &'static str) {
-    let signed = register.newest_head().map_or(0, |head| head.checkpoint().size);
     if register.is_forked() {
         (Sign::Tampered, "forked")
     } else if register.frozen().is_some() {
         (Sign::Tampered, "frozen")
-    } else if signed > register.size_newest() {
+    } else if register.unread().is_some() {
         (Sign::Open, "upgrade-needed")
     } else {
         (Sign::Good, "good")

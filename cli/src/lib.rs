@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod change;
+pub mod charter_source;
 pub mod client;
 pub mod codes;
 pub mod command;

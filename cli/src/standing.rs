@@ -11,6 +11,8 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
+use crate::change::batch::Waiting;
+use crate::held;
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, Style, words};
 
@@ -39,6 +41,25 @@ pub struct Standing {
     /// Names of witnesses in force that contradicted themselves.
     #[serde(default)]
     pub witnesses_misbehaved: Vec<String>,
+    /// Statuses that wait on this machine.
+    #[serde(default)]
+    pub batches: Vec<Waiting>,
+    /// Registers of this machine that were published past the write fence.
+    #[serde(default)]
+    pub overrides: Vec<Overridden>,
+}
+
+/// A register that was published past the write fence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// Its origin.
+    pub register: String,
+    /// When, the last time.
+    pub at: Time,
+    /// At which size.
+    pub size: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// The charter.
@@ -140,6 +161,8 @@ impl Standing {
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
             registers,
             witnesses_misbehaved: misbehaved(snapshot),
+            batches: Vec::new(),
+            overrides: Vec::new(),
         };
         let readiness = standing.readiness(policy);
         standing.ready_until_at = readiness.until.filter(|_| readiness.open.is_empty());
@@ -185,6 +208,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
+                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));
@@ -265,11 +289,7 @@ impl RegisterStanding {
         let age = |choose: fn(&standfast_protocol::freshness::Ages) -> Option<u64>| {
             ages.as_ref().and_then(|ages| ages.age(choose(ages)))
         };
-        let state = match (register.is_forked(), register.frozen()) {
-            (true, _) => "forked",
-            (_, Some(_)) => "frozen",
-            _ => "good",
-        };
+        let (_, state) = held::state(register);
         let witnessed = register.size_witnessed();
         let missing = register.bodies_needed().iter().filter(|digest| !held.bodies().contains(digest)).count();
         Self {

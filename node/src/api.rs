@@ -3,15 +3,19 @@
 //! ```text
 //! GET  /v1/health                              GET  /v1/status
 //! GET  /v1/peers                               GET  /v1/snapshot                    the bundle
+//! GET  /v1/fence/{origin}                      what is known of the newest head of a register
 //! POST /v1/submit                              a bundle or an envelope
 //! POST /v1/publish                             an envelope
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
 //! POST /v1/verify?policy=NAME                  a credential
 //! POST /witness/add-checkpoint                 of a node that is a witness: C2SP tlog-witness
+//! GET  /v1/registers/{origin}/{file}           checkpoint, tiles, bodies (C2SP tlog-tiles)
+//! POST /authorization                          POST /recognition                    ToIP TRQP v2
 //! ```
 //!
 //! A web page that is open in a browser on this machine must not reach it: requests name this machine as their host
-//! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first.
+//! (against DNS rebinding), and a POST carries a header or a content type that no page may send without asking first. Only
+//! TRQP is asked without our header: it changes nothing, and wants the content type `application/json`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -35,9 +39,12 @@ use crate::witness;
 mod answer;
 mod did;
 pub mod envelope;
+mod fence;
 mod records;
 mod status;
 mod submit;
+mod tiles;
+mod trqp;
 mod verify;
 
 pub use status::status_document;
@@ -50,6 +57,9 @@ const BODY_SIZE_MAX: usize = 4 * 1024 * 1024;
 const HEAVY_MAX: usize = 2;
 /// The header that a write carries unless it is CBOR.
 pub const WRITE_HEADER: &str = "x-standfast";
+
+/// Questions of ToIP TRQP v2, whose clients do not send that header; they change nothing.
+const TRQP: [&str; 2] = ["/authorization", "/recognition"];
 
 /// What handlers share.
 struct Shared {
@@ -148,9 +158,13 @@ fn router(shared: Arc<Shared>, door: Option<Router>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(status::peers))
         .route("/v1/snapshot", get(records::snapshot))
+        .route("/v1/fence/{*origin}", get(fence::fence))
         .route("/v1/records/{register}/{*record}", get(records::record))
+        .route("/v1/registers/{*path}", get(tiles::file))
         .route("/1.0/identifiers/{did}", get(did::resolve))
         .route("/v1/verify", post(verify::verify))
+        .route(TRQP[0], post(trqp::authorization))
+        .route(TRQP[1], post(trqp::recognition))
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .layer(middleware::from_fn_with_state(BODY_SIZE_MAX, announced))
         .merge(submissions)
@@ -180,7 +194,7 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
         let message = "expected a request whose Host names this machine";
         return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
     }
-    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let reads = [Method::GET, Method::HEAD].contains(request.method()) || TRQP.contains(&request.uri().path());
     // C2SP's clients know nothing of our header, and a page that asks for a cosignature gains nothing by it.
     let is_open = request.uri().path() == witness::API_PATH;
     if !reads && !is_open && !is_deliberate(request.headers()) {
@@ -190,7 +204,8 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    // What is held changes; only a handler that knows better says so.
+    headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
     response.into_response()
 }
 

@@ -165,6 +165,10 @@ struct WitnessText {
 struct PublisherText {
     timestamp: Option<bool>,
     timestamp_interval_s: Option<u64>,
+    batch_s: Option<u64>,
+    marks: Option<PathBuf>,
+    broad_list_percent: Option<u64>,
+    broad_records_percent: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -243,6 +247,14 @@ pub struct Publisher {
     pub timestamp: bool,
     /// Seconds between timestamps of an unchanged head.
     pub timestamp_interval_s: u64,
+    /// Seconds between two entries with status changes that are not urgent; 0 publishes each at once.
+    pub batch_s: u64,
+    /// Where it is kept, outside every backup, what register keys have signed.
+    pub marks: PathBuf,
+    /// Percent of a list above which a change of it wants its size confirmed.
+    pub broad_list_percent: u64,
+    /// Percent of DID documents and permissions above which their withdrawal wants its size confirmed.
+    pub broad_records_percent: u64,
 }
 
 /// Bounds that an operator may set.
@@ -311,6 +323,10 @@ const MESH: Mesh = Mesh { low: 4, target: 6, high: 12 };
 const VIEW_INTERVAL_S: u64 = 60;
 /// Timestamps hourly (design §5).
 const TIMESTAMP_INTERVAL_S: u64 = 3600;
+/// A quarter of an hour (design §4).
+const BATCH_S: u64 = 900;
+/// As verifiers hold it (`specs/status.md`, mass withdrawal).
+const BROAD_PERCENT: (u64, u64) = (1, 5);
 /// With one random peer each 30 to 60 seconds (design §8).
 const SYNC_S: (u64, u64) = (30, 60);
 /// Twice the 30 peers suggested for up to 500 nodes, so that others find room.
@@ -396,8 +412,14 @@ impl Config {
         let log = text_of("STANDFAST_LOG")?.map(|filter| ("STANDFAST_LOG", filter));
         // What an operator is told goes to stdout; beside it only what is wrong is logged.
         let log = chooser.choose("log", None, log, text.log, "warn".to_owned());
+        let data_dir = data_dir.ok_or(ConfigError::NoHome)?;
+        // Beside the data where there is no other place that is known to be kept; its tag keeps it out of backups.
+        let marks = match chooser.sources.get("data_dir") {
+            Some(Source::Default) => xdg(&set, "XDG_STATE_HOME", ".local/state").unwrap_or_else(|| data_dir.clone()),
+            _ => data_dir.clone(),
+        };
         let config = Self {
-            data_dir: data_dir.ok_or(ConfigError::NoHome)?,
+            data_dir,
             trust,
             policy,
             node,
@@ -424,7 +446,7 @@ impl Config {
                 listen: chooser.file("witness.listen", text.witness.listen.map(Some), None),
                 view_interval_s: chooser.file("witness.view_interval_s", text.witness.view_interval_s, VIEW_INTERVAL_S),
             },
-            publisher: publisher(&mut chooser, &text.publisher),
+            publisher: publisher(&mut chooser, text.publisher, marks.join("marks")),
             limits: limits(&mut chooser, &text.limits),
             pace: Pace {
                 sync_min_s: chooser.file("pace.sync_min_s", text.pace.sync_min_s, SYNC_S.0),
@@ -471,6 +493,20 @@ impl Config {
                 return refuse(name, format!("expected 1 to 86400 seconds, came {secs}"));
             }
         }
+        if self.publisher.batch_s > 86_400 {
+            return refuse(
+                "publisher.batch_s",
+                format!("expected 0 to 86400 seconds, came {}", self.publisher.batch_s),
+            );
+        }
+        for (name, percent) in [
+            ("publisher.broad_list_percent", self.publisher.broad_list_percent),
+            ("publisher.broad_records_percent", self.publisher.broad_records_percent),
+        ] {
+            if percent > 100 {
+                return refuse(name, format!("expected 0 to 100 percent, came {percent}"));
+            }
+        }
         let Pace { sync_min_s, sync_max_s } = self.pace;
         if sync_min_s > sync_max_s {
             return refuse(
@@ -505,11 +541,16 @@ fn network(chooser: &mut Chooser, options: &Options, text: NetworkText) -> Netwo
     }
 }
 
-fn publisher(chooser: &mut Chooser, text: &PublisherText) -> Publisher {
+fn publisher(chooser: &mut Chooser, text: PublisherText, marks: PathBuf) -> Publisher {
     let interval = text.timestamp_interval_s;
+    let (list, records) = BROAD_PERCENT;
     Publisher {
         timestamp: chooser.file("publisher.timestamp", text.timestamp, true),
         timestamp_interval_s: chooser.file("publisher.timestamp_interval_s", interval, TIMESTAMP_INTERVAL_S),
+        batch_s: chooser.file("publisher.batch_s", text.batch_s, BATCH_S),
+        marks: chooser.file("publisher.marks", text.marks, marks),
+        broad_list_percent: chooser.file("publisher.broad_list_percent", text.broad_list_percent, list),
+        broad_records_percent: chooser.file("publisher.broad_records_percent", text.broad_records_percent, records),
     }
 }
 
@@ -605,10 +646,23 @@ mod tests {
             "[pace]\nsync_min_s = 9\nsync_max_s = 8",
             "[api]\nlisten = 'localhost'",
             "[peers]\nstatic = 'one'",
+            "[publisher]\nbatch_s = 86401",
+            "[publisher]\nbroad_list_percent = 101",
         ] {
             let (_dir, options) = with_file(text);
             assert!(load(&options, &home).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn marks_stand_outside_the_data_where_there_is_a_place_for_them() {
+        let home = [("HOME", "/home/a")];
+        let marks = |options: &Options, set: &[(&str, &str)]| load(options, set).unwrap().publisher.marks;
+        assert_eq!(marks(&Options::default(), &home), Path::new("/home/a/.local/state/standfast/marks"));
+        let named = [("HOME", "/home/a"), ("STANDFAST_DATA_DIR", "/var/lib/standfast")];
+        assert_eq!(marks(&Options::default(), &named), Path::new("/var/lib/standfast/marks"));
+        let (_dir, options) = with_file("[publisher]\nmarks = '/var/cache/standfast'\n");
+        assert_eq!(marks(&options, &named), Path::new("/var/cache/standfast"));
     }
 
     #[test]

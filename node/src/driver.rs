@@ -14,8 +14,8 @@ use libp2p::PeerId;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::sync::check::{Checked, Fault, Job};
 use standfast_protocol::sync::{
-    DoorAnswer, DoorRequest, Durable, Event, Gossip, Machine, Notice, Output, Peer, Submission, SubmitError, Topic,
-    Verdict,
+    DoorAnswer, DoorRequest, Durable, Event, FenceReport, Gossip, Machine, Notice, Output, Peer, Submission,
+    SubmitError, Topic, Verdict,
 };
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -53,6 +53,7 @@ const NETWORK_AGAIN_S: (u64, u64) = (1, 60);
 pub(crate) enum Command {
     Submit(Submission, oneshot::Sender<Result<usize, SubmitError>>),
     AddCheckpoint(Box<DoorRequest>, oneshot::Sender<DoorAnswer>),
+    Fence(String, oneshot::Sender<Option<FenceReport>>),
     Stop,
     /// Ends the network task, as a panic in it would.
     #[cfg(test)]
@@ -183,6 +184,12 @@ impl Driver {
                 command = self.commands.recv() => match command {
                     Some(Command::Submit(submission, reply)) => self.submit(submission, reply).await,
                     Some(Command::AddCheckpoint(request, reply)) => self.knock(request, reply).await,
+                    Some(Command::Fence(origin, reply)) => {
+                        // What is held is shown first: whoever asks goes on from it.
+                        self.publish();
+                        // Whoever asked may have gone meanwhile.
+                        let _ = reply.send(self.machine.fence(&origin));
+                    }
                     Some(Command::Stop) | None => break,
                     #[cfg(test)]
                     Some(Command::EndNetwork) => {

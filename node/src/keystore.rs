@@ -11,27 +11,36 @@
 //!   transport.ledger          what the key has signed, see [`crate::ledger`]
 //! ```
 //!
+//! A key may live behind a **signer program** instead ([`Program`], `specs/signer.md`): then there is no `.key`, and the public
+//! part names the program.
+//!
 //! Which verifier keys a use has: `register` one of type 0x01, named by the register's origin (known once the register
 //! is created); `issue` none, it is named by a DID document; `witness` two, `<name>/witness` of type 0x04 and `<name>/view`
 //! of type 0x01 with seeds of their own (C2SP: one key, one set of statements); `root` one of type 0x01, `<name>/root`.
 
 mod passphrase;
+mod plain;
+mod program;
+mod public;
 mod seed;
+mod timestamp;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::{self, Algorithm, KeyError, PublicKey, SecretKey, VerifierKey};
+use standfast_protocol::key::{KeyError, PublicKey, SecretKey, Signer, SigningError};
 use standfast_protocol::time::Time;
 use zeroize::Zeroizing;
 
 pub use self::passphrase::{PASSPHRASE_LENGTH_MIN, PASSPHRASE_SIZE_MAX, Passphrase, PassphraseFd};
+use self::plain::{Opened, plaintext, seal};
+pub use self::program::{Program, SignerError, SignerFault, argv_of};
+use self::public::{ED25519, KIND};
+pub use self::public::{KeyUse, PublicPart};
 pub use self::seed::{SEED_FILE_SIZE_MAX, Seed, SeedError};
+pub use self::timestamp::TimestampKey;
 use crate::file;
 
 /// log2 of the scrypt cost of a key file: 2^15 (32 MiB) takes 0.1 to 0.3 s on one core. age's own default aims at 1 s
@@ -45,58 +54,6 @@ const FILE_SIZE_MAX: u64 = 16 * 1024;
 const KEYS_MAX: usize = 4096;
 
 type SecretBytes = Zeroizing<Vec<u8>>;
-
-const KIND: &str = "standfast/key/v1";
-const KIND_PUBLIC: &str = "standfast/key-public/v1";
-const ED25519: &str = "Ed25519";
-
-/// What a key is for; it is used for nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyUse {
-    /// Signs the heads of one register.
-    Register,
-    /// Signs credentials, and stands in a DID document.
-    Issue,
-    /// Cosigns checkpoints and signs views.
-    Witness,
-    /// Signs charters.
-    Root,
-    /// Timestamps the heads of one register; made by `register create`, never by hand.
-    Timestamp,
-}
-
-impl KeyUse {
-    /// Returns the word for this use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Issue => "issue",
-            Self::Witness => "witness",
-            Self::Root => "root",
-            Self::Timestamp => "timestamp",
-        }
-    }
-
-    /// Returns what the key may sign, in the plural.
-    pub fn things(self) -> &'static str {
-        match self {
-            Self::Register => "registers",
-            Self::Issue => "credentials",
-            Self::Witness => "witnessing",
-            Self::Root => "charters",
-            Self::Timestamp => "timestamps",
-        }
-    }
-}
-
-impl FromStr for KeyUse {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Register, Self::Issue, Self::Witness, Self::Root].into_iter().find(|u| u.as_str() == text).ok_or(())
-    }
-}
 
 /// Why a key could not be made, listed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +122,18 @@ pub enum KeystoreError {
         /// What the reader said.
         reason: String,
     },
+    /// A key whose secret is behind a signer program.
+    #[error("the secret of key {0} is not here: a signer program keeps it")]
+    Elsewhere(String),
+    /// A signer program for a use that has no place for one.
+    #[error("a key for {} is kept in an encrypted file: it signs by the minute", .0.things())]
+    NoProgram(KeyUse),
+    /// A command line that names no program.
+    #[error("expected a program and its arguments, quotes closed, came {0:?}")]
+    Command(String),
+    /// The signer program has not done what was asked.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The key file could not be encrypted.
     #[error("key {0} could not be encrypted")]
     Encrypt(String),
@@ -185,67 +154,7 @@ pub enum KeystoreError {
     },
 }
 
-/// What everybody may know about a key: the file `<name>.pub`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublicPart {
-    kind: String,
-    /// The local name.
-    pub name: String,
-    /// What it is for.
-    #[serde(rename = "use")]
-    pub key_use: KeyUse,
-    /// The algorithm, `Ed25519`.
-    pub algorithm: String,
-    /// The public key as a Multikey.
-    pub public_key: String,
-    /// The public key of a witness's views.
-    pub view_public_key: Option<String>,
-    /// The register that the key signs, once it is created.
-    pub origin: Option<String>,
-    /// When the key was made.
-    pub created_at: Time,
-    /// When its passphrase was set last.
-    pub passphrase_changed_at: Time,
-    /// The digest of the key file, which tells a damaged file from a wrong passphrase.
-    pub key_file_sha256: Digest,
-}
-
-impl PublicPart {
-    /// Returns the public key.
-    pub fn key(&self) -> Result<PublicKey, KeyError> {
-        PublicKey::from_multikey(&self.public_key)
-    }
-
-    /// Returns the verifier keys of this use: none for `issue` and for a `register` key without a register, two for a
-    /// `witness` (cosignatures first, then views), one for the others.
-    pub fn verifier_keys(&self) -> Result<Vec<VerifierKey>, KeyError> {
-        let key = self.key()?;
-        Ok(match (self.key_use, &self.origin) {
-            (KeyUse::Issue, _) | (KeyUse::Register | KeyUse::Timestamp, None) => Vec::new(),
-            (KeyUse::Register, Some(origin)) => vec![VerifierKey::new(origin, Algorithm::Note, key)?],
-            (KeyUse::Timestamp, Some(origin)) => vec![VerifierKey::new(origin, Algorithm::Cosignature, key)?],
-            (KeyUse::Root, _) => vec![VerifierKey::new(&format!("{}/root", self.name), Algorithm::Note, key)?],
-            (KeyUse::Witness, _) => {
-                let view = PublicKey::from_multikey(self.view_public_key.as_deref().unwrap_or_default())?;
-                vec![
-                    VerifierKey::new(&format!("{}/witness", self.name), Algorithm::Cosignature, key)?,
-                    VerifierKey::new(&format!("{}/view", self.name), Algorithm::Note, view)?,
-                ]
-            }
-        })
-    }
-
-    /// Refuses a key that is for something else.
-    pub fn demand(&self, expected: KeyUse) -> Result<(), KeystoreError> {
-        if self.key_use == expected {
-            return Ok(());
-        }
-        Err(KeystoreError::Use { name: self.name.clone(), came: self.key_use, expected })
-    }
-}
-
-/// An opened key: no `Debug`, and its secrets are zeroized when dropped.
+/// An opened key file: no `Debug`, and its secrets are zeroized when dropped.
 pub struct Unlocked {
     /// The public part.
     pub public: PublicPart,
@@ -255,30 +164,28 @@ pub struct Unlocked {
     pub view: Option<SecretKey>,
 }
 
-/// A register's timestamping key.
-pub struct TimestampKey {
-    /// The name of the register key that it stands beside.
-    pub name: String,
-    /// The verifier key of type 0x04, named by the register's origin.
-    pub key: VerifierKey,
-    /// The secret key.
-    pub secret: SecretKey,
+/// What signs for a key: its secret, or the program that keeps it.
+pub enum KeySigner {
+    /// The secret, from an opened key file.
+    Secret(SecretKey),
+    /// A signer program.
+    Program(Program),
 }
 
-/// The plaintext of a key file. Seeds stay borrowed from a zeroized buffer.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain<'a> {
-    kind: &'a str,
-    name: &'a str,
-    #[serde(rename = "use")]
-    key_use: KeyUse,
-    algorithm: &'a str,
-    seed: &'a str,
-    view_seed: Option<&'a str>,
-    /// The register of a timestamping key.
-    #[serde(default)]
-    origin: Option<&'a str>,
+impl Signer for KeySigner {
+    fn public(&self) -> PublicKey {
+        match self {
+            Self::Secret(secret) => secret.public(),
+            Self::Program(program) => program.public(),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningError> {
+        match self {
+            Self::Secret(secret) => Ok(secret.sign(message)),
+            Self::Program(program) => program.sign(message),
+        }
+    }
 }
 
 /// The folder `keys` of a data directory.
@@ -348,12 +255,71 @@ impl Keystore {
         if fs::symlink_metadata(self.path(name, "pub")).is_ok() {
             return Err(KeystoreError::Exists(name.to_owned()));
         }
-        let public = SecretKey::from_seed(seed.bytes()).public().to_multikey();
+        self.check_held(&SecretKey::from_seed(seed.bytes()).public())
+    }
+
+    /// Refuses a public key that is here under some name: one key, one use.
+    fn check_held(&self, public: &PublicKey) -> Result<(), KeystoreError> {
+        let public = public.to_multikey();
         let is_same = |held: &PublicPart| held.public_key == public || held.view_public_key.as_ref() == Some(&public);
         match self.list()?.into_iter().find(is_same) {
             Some(held) => Err(KeystoreError::Held(held.name)),
             None => Ok(()),
         }
+    }
+
+    /// Makes a key whose secret a signer program keeps; the public key is asked from the program. Refused for a witness,
+    /// whose node signs by the minute, and where the same public key is here already.
+    pub fn create_behind(
+        &self,
+        name: &str,
+        key_use: KeyUse,
+        argv: &[String],
+        now: Time,
+    ) -> Result<PublicPart, KeystoreError> {
+        check_name(name)?;
+        if matches!(key_use, KeyUse::Witness | KeyUse::Timestamp) {
+            return Err(KeystoreError::NoProgram(key_use));
+        }
+        for extension in ["pub", "key"] {
+            if fs::symlink_metadata(self.path(name, extension)).is_ok() {
+                return Err(KeystoreError::Exists(name.to_owned()));
+            }
+        }
+        let key = Program::ask_public(argv, key_use)?;
+        self.check_held(&key)?;
+        file::private_dir(&self.dir).map_err(|source| KeystoreError::File { path: self.dir.clone(), source })?;
+        let public = PublicPart {
+            kind: KIND.to_owned(),
+            name: name.to_owned(),
+            key_use,
+            algorithm: ED25519.to_owned(),
+            public_key: key.to_multikey(),
+            view_public_key: None,
+            origin: None,
+            created_at: now,
+            passphrase_changed_at: now,
+            key_file_sha256: None,
+            signer: Some(argv.to_vec()),
+        };
+        self.write_new(name, "pub", &public.to_bytes(), file::PUBLIC)?;
+        Ok(public)
+    }
+
+    /// True when others than the owner may read the key file: encrypted as it is, its passphrase can then be guessed
+    /// elsewhere.
+    pub fn is_exposed(&self, name: &str) -> bool {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path| fs::metadata(path).map(|file| file.permissions().mode());
+        mode(self.key_path(name)).is_ok_and(|mode| mode & 0o077 != 0)
+    }
+
+    /// Returns the program that signs for a key; `None` for a key in a file.
+    pub fn program(&self, name: &str, expected: KeyUse) -> Result<Option<Program>, KeystoreError> {
+        let public = self.public(name)?;
+        public.demand(expected)?;
+        let Some(argv) = &public.signer else { return Ok(None) };
+        Ok(Some(Program::new(argv.clone(), public.key_use, public.key()?)))
     }
 
     fn make(
@@ -375,7 +341,7 @@ impl Keystore {
         let sealed = seal(name, plain.as_bytes(), passphrase)?;
         self.write_new(name, "key", &sealed, file::PRIVATE)?;
         let public = PublicPart {
-            kind: KIND_PUBLIC.to_owned(),
+            kind: KIND.to_owned(),
             name: name.to_owned(),
             key_use,
             algorithm: ED25519.to_owned(),
@@ -384,9 +350,10 @@ impl Keystore {
             origin: None,
             created_at: now,
             passphrase_changed_at: now,
-            key_file_sha256: Digest::of(&sealed),
+            key_file_sha256: Some(Digest::of(&sealed)),
+            signer: None,
         };
-        self.write_new(name, "pub", &public_json(&public), file::PUBLIC)?;
+        self.write_new(name, "pub", &public.to_bytes(), file::PUBLIC)?;
         Ok(public)
     }
 
@@ -394,20 +361,21 @@ impl Keystore {
     pub fn recover(&self, name: &str, passphrase: &Passphrase, now: Time) -> Result<PublicPart, KeystoreError> {
         check_name(name)?;
         let (plain, sealed) = self.open_file(name, passphrase, None)?;
-        let opened = self.read_plain(name, &plain)?;
+        let opened = self.read_plain(name, "key", &plain)?;
         let public = PublicPart {
-            kind: KIND_PUBLIC.to_owned(),
+            kind: KIND.to_owned(),
             name: name.to_owned(),
             key_use: opened.key_use,
             algorithm: ED25519.to_owned(),
-            public_key: opened.secret.public().to_multikey(),
-            view_public_key: opened.view.map(|view| view.public().to_multikey()),
+            public_key: opened.secret().public().to_multikey(),
+            view_public_key: opened.view().map(|view| view.public().to_multikey()),
             origin: None,
             created_at: now,
             passphrase_changed_at: now,
-            key_file_sha256: Digest::of(&sealed),
+            key_file_sha256: Some(Digest::of(&sealed)),
+            signer: None,
         };
-        self.write_new(name, "pub", &public_json(&public), file::PUBLIC)?;
+        self.write_new(name, "pub", &public.to_bytes(), file::PUBLIC)?;
         Ok(public)
     }
 
@@ -443,9 +411,8 @@ impl Keystore {
         let bytes = self.read(name, "pub")?;
         let public: PublicPart = serde_json::from_slice(&bytes)
             .map_err(|e| KeystoreError::Format { path: path.clone(), reason: e.to_string() })?;
-        let fits = public.kind == KIND_PUBLIC && public.name == name && public.algorithm == ED25519;
-        if !fits || public.verifier_keys().is_err() {
-            let reason = format!("expected the public part of key {name}, of kind {KIND_PUBLIC}");
+        if !public.is_of(name) {
+            let reason = format!("expected the public part of key {name}, of kind {KIND}");
             return Err(KeystoreError::Format { path, reason });
         }
         Ok(public)
@@ -455,17 +422,18 @@ impl Keystore {
     pub fn unlock(&self, name: &str, expected: KeyUse, passphrase: &Passphrase) -> Result<Unlocked, KeystoreError> {
         let public = self.public(name)?;
         public.demand(expected)?;
+        need_file(&public)?;
         let (plain, _) = self.open_file(name, passphrase, Some(&public))?;
-        let opened = self.read_plain(name, &plain)?;
-        let view = opened.view.as_ref().map(|view| view.public().to_multikey());
+        let opened = self.read_plain(name, "key", &plain)?;
+        let (secret, view) = (opened.secret(), opened.view());
         if opened.key_use != public.key_use
-            || opened.secret.public().to_multikey() != public.public_key
-            || view != public.view_public_key
+            || secret.public().to_multikey() != public.public_key
+            || view.as_ref().map(|view| view.public().to_multikey()) != public.view_public_key
         {
             let reason = format!("expected the key that {name}.pub describes");
             return Err(KeystoreError::Format { path: self.path(name, "key"), reason });
         }
-        Ok(Unlocked { public, secret: opened.secret, view: opened.view })
+        Ok(Unlocked { public, secret, view })
     }
 
     /// Encrypts a key file under another passphrase.
@@ -478,13 +446,14 @@ impl Keystore {
     ) -> Result<PublicPart, KeystoreError> {
         new.check_new()?;
         let mut public = self.public(name)?;
+        need_file(&public)?;
         let (plain, _) = self.open_file(name, old, Some(&public))?;
-        self.read_plain(name, &plain)?;
+        self.read_plain(name, "key", &plain)?;
         let sealed = seal(name, &plain, new)?;
         self.write_over(name, "key", &sealed, file::PRIVATE)?;
         public.passphrase_changed_at = now;
-        public.key_file_sha256 = Digest::of(&sealed);
-        self.write_over(name, "pub", &public_json(&public), file::PUBLIC)?;
+        public.key_file_sha256 = Some(Digest::of(&sealed));
+        self.write_over(name, "pub", &public.to_bytes(), file::PUBLIC)?;
         Ok(public)
     }
 
@@ -498,45 +467,8 @@ impl Keystore {
             None => public.origin = Some(origin.to_owned()),
         }
         public.verifier_keys()?;
-        self.write_over(name, "pub", &public_json(&public), file::PUBLIC)?;
+        self.write_over(name, "pub", &public.to_bytes(), file::PUBLIC)?;
         Ok(public)
-    }
-
-    /// Makes the timestamping key of a register beside its register key; one that is there is returned.
-    pub fn create_timestamp(&self, name: &str, origin: &str) -> Result<TimestampKey, KeystoreError> {
-        check_name(name)?;
-        key::check_name(origin)?;
-        let plain = plaintext(name, KeyUse::Timestamp, &*random_seed()?, None, Some(origin));
-        file::private_dir(&self.dir).map_err(|source| KeystoreError::File { path: self.dir.clone(), source })?;
-        match self.write_new(name, "timestamp", plain.as_bytes(), file::PRIVATE) {
-            Ok(()) | Err(KeystoreError::Exists(_)) => {}
-            Err(other) => return Err(other),
-        }
-        let key = self.timestamp(name)?;
-        if key.key.name() != origin {
-            return Err(KeystoreError::Bound { name: name.to_owned(), origin: key.key.name().to_owned() });
-        }
-        Ok(key)
-    }
-
-    /// Reads the timestamping key beside a register key.
-    pub fn timestamp(&self, name: &str) -> Result<TimestampKey, KeystoreError> {
-        check_name(name)?;
-        let bytes = self.read(name, "timestamp")?;
-        let opened = self.read_plain_of(name, "timestamp", &bytes)?;
-        let (KeyUse::Timestamp, Some(origin)) = (opened.key_use, opened.origin) else {
-            let reason = "expected a timestamping key with its register".to_owned();
-            return Err(KeystoreError::Format { path: self.path(name, "timestamp"), reason });
-        };
-        let key = VerifierKey::new(&origin, Algorithm::Cosignature, opened.secret.public())?;
-        Ok(TimestampKey { name: name.to_owned(), key, secret: opened.secret })
-    }
-
-    /// Reads every timestamping key, which is how a node learns for which registers it speaks.
-    pub fn timestamps(&self) -> Result<Vec<TimestampKey>, KeystoreError> {
-        let mut names = self.names_with("timestamp")?;
-        names.sort();
-        names.iter().map(|name| self.timestamp(name)).collect()
     }
 
     fn read(&self, name: &str, extension: &str) -> Result<SecretBytes, KeystoreError> {
@@ -578,7 +510,7 @@ impl Keystore {
             Err(age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed) => {
                 Err(KeystoreError::Passphrase {
                     name: name.to_owned(),
-                    whole: public.is_some_and(|p| p.key_file_sha256 == Digest::of(&sealed)),
+                    whole: public.is_some_and(|p| p.key_file_sha256 == Some(Digest::of(&sealed))),
                     changed_at: public.map_or(Time::START, |p| p.passphrase_changed_at),
                 })
             }
@@ -586,45 +518,12 @@ impl Keystore {
         }
     }
 
-    fn read_plain(&self, name: &str, plain: &[u8]) -> Result<Opened, KeystoreError> {
-        self.read_plain_of(name, "key", plain)
-    }
-
-    fn read_plain_of(&self, name: &str, extension: &str, plain: &[u8]) -> Result<Opened, KeystoreError> {
+    /// Reads a plaintext, which stands in the file with this extension.
+    fn read_plain(&self, name: &str, extension: &str, bytes: &[u8]) -> Result<Opened, KeystoreError> {
         let refuse =
             |reason: &str| KeystoreError::Format { path: self.path(name, extension), reason: reason.to_owned() };
-        // What serde says about the plaintext might quote a secret.
-        let plain: Plain<'_> = serde_json::from_slice(plain).map_err(|_| refuse("expected the members of a key"))?;
-        if plain.kind != KIND || plain.algorithm != ED25519 {
-            return Err(refuse("expected an Ed25519 key of kind standfast/key/v1"));
-        }
-        if plain.name != name {
-            return Err(refuse("expected the key that the file's name says"));
-        }
-        if plain.view_seed.is_some() != (plain.key_use == KeyUse::Witness) {
-            return Err(refuse("expected two seeds in a witness's key, one in every other"));
-        }
-        let secret = |hex: &str| {
-            let bytes = HEXLOWER.decode(hex.as_bytes()).map(Zeroizing::new).ok()?;
-            let seed: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().ok()?);
-            Some(SecretKey::from_seed(&seed))
-        };
-        let expected = "expected seeds of 64 hex digits";
-        Ok(Opened {
-            key_use: plain.key_use,
-            secret: secret(plain.seed).ok_or_else(|| refuse(expected))?,
-            view: plain.view_seed.map(|seed| secret(seed).ok_or_else(|| refuse(expected))).transpose()?,
-            origin: plain.origin.map(str::to_owned),
-        })
+        plain::read(name, bytes).map_err(refuse)
     }
-}
-
-/// A plaintext that was read.
-struct Opened {
-    key_use: KeyUse,
-    secret: SecretKey,
-    view: Option<SecretKey>,
-    origin: Option<String>,
 }
 
 /// Checks the local name of a key, which becomes a file name and part of a verifier key's name.
@@ -642,185 +541,13 @@ fn random_seed() -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
     Ok(seed)
 }
 
-/// Written by hand so that no copy of a seed outlives this buffer. Names and origins hold nothing to escape but `"` and
-/// `\`, which `serde_json` escapes in the origin.
-fn plaintext(
-    name: &str,
-    key_use: KeyUse,
-    seed: &[u8; 32],
-    view_seed: Option<&[u8; 32]>,
-    origin: Option<&str>,
-) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::with_capacity(1024));
-    out.push_str(&format!("{{\"kind\":\"{KIND}\",\"name\":\"{name}\",\"use\":\"{}\"", key_use.as_str()));
-    out.push_str(&format!(",\"algorithm\":\"{ED25519}\",\"seed\":\""));
-    HEXLOWER.encode_append(seed, &mut out);
-    out.push_str("\",\"view_seed\":");
-    match view_seed {
-        Some(seed) => {
-            out.push('"');
-            HEXLOWER.encode_append(seed, &mut out);
-            out.push('"');
-        }
-        None => out.push_str("null"),
+/// Refuses a key without a file.
+fn need_file(public: &PublicPart) -> Result<(), KeystoreError> {
+    match public.signer {
+        Some(_) => Err(KeystoreError::Elsewhere(public.name.clone())),
+        None => Ok(()),
     }
-    if let Some(origin) = origin {
-        out.push_str(&format!(",\"origin\":{}", serde_json::Value::from(origin)));
-    }
-    out.push_str("}\n");
-    out
-}
-
-fn seal(name: &str, plain: &[u8], passphrase: &Passphrase) -> Result<Vec<u8>, KeystoreError> {
-    let mut recipient = age::scrypt::Recipient::new(passphrase.secret());
-    recipient.set_work_factor(WORK_FACTOR);
-    let sealed = age::encrypt_and_armor(&recipient, plain);
-    sealed.map(String::into_bytes).map_err(|_| KeystoreError::Encrypt(name.to_owned()))
-}
-
-fn public_json(public: &PublicPart) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(public).expect("a public part has only string keys");
-    bytes.push(b'\n');
-    bytes
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    const NOW: u64 = 1_790_000_000;
-
-    fn now() -> Time {
-        Time::from_secs_saturating(NOW)
-    }
-
-    fn passphrase(text: &str) -> Passphrase {
-        Passphrase::new(Zeroizing::new(text.to_owned())).unwrap()
-    }
-
-    fn store() -> (tempfile::TempDir, Keystore) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Keystore::in_data_dir(dir.path());
-        (dir, store)
-    }
-
-    #[test]
-    fn a_key_opens_with_its_passphrase_alone() {
-        let (_dir, store) = store();
-        let made = store.create("transport", KeyUse::Register, &passphrase("correct horse"), now()).unwrap();
-        let opened = store.unlock("transport", KeyUse::Register, &passphrase("correct horse")).unwrap();
-        assert_eq!(opened.secret.public().to_multikey(), made.public_key);
-        let refused = store.unlock("transport", KeyUse::Register, &passphrase("wrong horse")).err().unwrap();
-        assert!(matches!(refused, KeystoreError::Passphrase { whole: true, .. }), "{refused}");
-        let text = fs::read_to_string(store.key_path("transport")).unwrap();
-        assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"));
-        assert_eq!(fs::metadata(store.key_path("transport")).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(store.dir()).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn one_key_has_one_use_and_one_name() {
-        let (_dir, store) = store();
-        store.create("lic-2026", KeyUse::Issue, &passphrase("correct horse"), now()).unwrap();
-        let refused = store.unlock("lic-2026", KeyUse::Root, &passphrase("correct horse")).err().unwrap();
-        assert!(matches!(refused, KeystoreError::Use { .. }));
-        let refused = store.create("lic-2026", KeyUse::Issue, &passphrase("correct horse"), now()).err().unwrap();
-        assert!(matches!(refused, KeystoreError::Exists(_)));
-        fs::copy(store.key_path("lic-2026"), store.key_path("other")).unwrap();
-        let refused = store.recover("other", &passphrase("correct horse"), now()).err().unwrap();
-        assert!(matches!(refused, KeystoreError::Format { .. }));
-        for name in ["", "a/b", "..", "-a", "a b", "a+b", "ä"] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_imported_key_is_the_one_that_was_brought() {
-        let (_dir, store) = store();
-        let seed = Seed::parse("07".repeat(32).as_bytes()).unwrap();
-        let made = store.import("root", KeyUse::Root, &seed, &passphrase("correct horse"), now()).unwrap();
-        assert_eq!(made.key().unwrap(), SecretKey::from_seed(&[7; 32]).public());
-        let opened = store.unlock("root", KeyUse::Root, &passphrase("correct horse")).unwrap();
-        assert_eq!(opened.secret.public(), SecretKey::from_seed(&[7; 32]).public());
-        let public = fs::read_to_string(store.dir().join("root.pub")).unwrap();
-        assert!(!public.contains(&"07".repeat(32)), "the seed is nowhere but in the encrypted file");
-    }
-
-    #[test]
-    fn refuses_to_import_a_witness_or_one_key_twice() {
-        let (_dir, store) = store();
-        let seed = Seed::parse("07".repeat(32).as_bytes()).unwrap();
-        let import = |name, key_use| store.import(name, key_use, &seed, &passphrase("correct horse"), now());
-        assert!(matches!(import("customs", KeyUse::Witness), Err(KeystoreError::TwoSeeds(KeyUse::Witness))));
-        import("root", KeyUse::Root).unwrap();
-        assert!(matches!(import("root", KeyUse::Root), Err(KeystoreError::Exists(_))));
-        assert!(matches!(import("lic-2026", KeyUse::Issue), Err(KeystoreError::Held(name)) if name == "root"));
-        assert_eq!(store.list().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_witness_has_two_keys_with_two_names() {
-        let (_dir, store) = store();
-        let made = store.create("customs", KeyUse::Witness, &passphrase("correct horse"), now()).unwrap();
-        let keys = made.verifier_keys().unwrap();
-        assert_eq!(keys.iter().map(VerifierKey::name).collect::<Vec<_>>(), ["customs/witness", "customs/view"]);
-        assert_eq!(keys[0].algorithm(), Algorithm::Cosignature);
-        assert_ne!(keys[0].key(), keys[1].key());
-        assert_eq!(store.list().unwrap(), [made]);
-    }
-
-    #[test]
-    fn a_register_key_serves_one_register() {
-        let (_dir, store) = store();
-        let made = store.create("transport", KeyUse::Register, &passphrase("correct horse"), now()).unwrap();
-        assert!(made.verifier_keys().unwrap().is_empty());
-        let origin = key::origin_of("transport.gov.example/register", &made.key().unwrap());
-        let bound = store.bind_origin("transport", &origin).unwrap();
-        assert!(key::is_own_origin(&bound.verifier_keys().unwrap()[0]));
-        assert!(matches!(store.bind_origin("transport", "other"), Err(KeystoreError::Bound { .. })));
-        let timestamp = store.create_timestamp("transport", &origin).unwrap();
-        assert_eq!(timestamp.key.algorithm(), Algorithm::Cosignature);
-        let again = store.create_timestamp("transport", &origin).unwrap();
-        assert_eq!(again.key, timestamp.key);
-        assert_eq!(store.timestamps().unwrap().len(), 1);
-        assert!(matches!(store.create_timestamp("transport", "other"), Err(KeystoreError::Bound { .. })));
-    }
-
-    #[test]
-    fn a_changed_passphrase_replaces_the_old_one() {
-        let (_dir, store) = store();
-        let made = store.create("root", KeyUse::Root, &passphrase("correct horse"), now()).unwrap();
-        let later = now().plus(60);
-        let changed = store
-            .change_passphrase("root", &passphrase("correct horse"), &passphrase("battery staple"), later)
-            .unwrap();
-        assert_eq!((changed.passphrase_changed_at, changed.created_at), (later, made.created_at));
-        assert!(store.unlock("root", KeyUse::Root, &passphrase("correct horse")).is_err());
-        assert!(store.unlock("root", KeyUse::Root, &passphrase("battery staple")).is_ok());
-    }
-
-    #[test]
-    fn a_damaged_key_file_is_not_called_a_wrong_passphrase() {
-        let (_dir, store) = store();
-        store.create("root", KeyUse::Root, &passphrase("correct horse"), now()).unwrap();
-        let mut bytes = fs::read(store.key_path("root")).unwrap();
-        bytes.truncate(bytes.len() - 60);
-        fs::write(store.key_path("root"), bytes).unwrap();
-        let refused = store.unlock("root", KeyUse::Root, &passphrase("correct horse")).err().unwrap();
-        assert!(!matches!(refused, KeystoreError::Passphrase { whole: true, .. }), "{refused}");
-    }
-
-    #[test]
-    fn refuses_unknown_members_and_short_passphrases() {
-        let (_dir, store) = store();
-        assert!(store.create("root", KeyUse::Root, &passphrase("short"), now()).is_err());
-        store.create("root", KeyUse::Root, &passphrase("correct horse"), now()).unwrap();
-        let path = store.dir().join("root.pub");
-        let text = fs::read_to_string(&path).unwrap().replacen('{', "{\"more\": 1,", 1);
-        fs::write(&path, text).unwrap();
-        assert!(matches!(store.public("root"), Err(KeystoreError::Format { .. })));
-    }
-}
+mod tests;

@@ -6,11 +6,21 @@
 //! 81b2… {"kind":"standfast/signed/v1","size":1,"root":"4c1e…","entries":["<base64>"],"note":"<the signed note>"}
 //! ```
 //!
+//! After a rotation (`specs/register.md` §9) a ledger also holds what an earlier key of the register has signed, so that no key of
+//! one register contradicts another:
+//!
+//! ```text
+//! 0a77… {"kind":"standfast/taken/v1","size":1,"root":"4c1e…","key":"transport.gov.example/register/8d3f…+1ae588ef+ASKm…"}
+//! ```
+//!
 //! A key never signs two roots for one size, and never a size below its newest one that it has not signed: both would
 //! be forks (`specs/register.md`, "Signing"). A retry gets the recorded bytes. Order: [`Ledger::create`] once, when the
 //! register is created; then [`Ledger::open`], which locks the file, and [`Ledger::sign`], which returns only after the
 //! line is synced. A last line without its line feed was never synced, so its signature never left: it is cut off. Any
 //! other damage is an error, for a signature that left might stand there.
+
+pub mod marker;
+pub mod overrides;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,7 +30,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::{Algorithm, SecretKey, VerifierKey};
+use standfast_protocol::key::{Algorithm, Signer, SigningError, VerifierKey};
 use standfast_protocol::log::checkpoint::Checkpoint;
 use standfast_protocol::log::merkle::{Edge, verify_consistency};
 use standfast_protocol::log::note::{self, Note};
@@ -32,6 +42,7 @@ pub const LINE_SIZE_MAX: usize = 4 * 1024 * 1024;
 
 const KIND_LEDGER: &str = "standfast/ledger/v1";
 const KIND_SIGNED: &str = "standfast/signed/v1";
+const KIND_TAKEN: &str = "standfast/taken/v1";
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +110,9 @@ pub enum LedgerError {
         /// The size that was to be signed.
         size: u64,
     },
+    /// Whatever keeps the key has not signed.
+    #[error("the key has not signed")]
+    Signing(#[from] SigningError),
     /// More entries than fit a line.
     #[error("expected entries of at most {LINE_SIZE_MAX} bytes in base64")]
     Size,
@@ -151,9 +165,21 @@ struct Line {
     note: String,
 }
 
+/// A checkpoint that another key of the register has signed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TakenLine {
+    kind: String,
+    size: u64,
+    root: Digest,
+    key: VerifierKey,
+}
+
 /// Where a checkpoint stands in the file.
 struct Place {
     root: Digest,
+    /// True when another key of the register has signed it, and this one not yet.
+    taken: bool,
     offset: u64,
     line: u64,
 }
@@ -196,14 +222,24 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Returns the newest size and root that were signed.
+    /// Returns the key.
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Returns the newest size and root that were signed, by this key or by one whose ledger it took over.
     pub fn newest(&self) -> Option<(u64, Digest)> {
         self.places.last_key_value().map(|(size, place)| (*size, place.root))
     }
 
-    /// Returns what was signed at `size`, to the byte.
+    /// Returns the root that was signed at `size`.
+    pub fn root_signed(&self, size: u64) -> Option<Digest> {
+        self.places.get(&size).map(|place| place.root)
+    }
+
+    /// Returns what this key signed at `size`, to the byte.
     pub fn signed(&self, size: u64) -> Result<Option<Signed>, LedgerError> {
-        let Some(place) = self.places.get(&size) else { return Ok(None) };
+        let Some(place) = self.places.get(&size).filter(|place| !place.taken) else { return Ok(None) };
         let damaged = || LedgerError::Damaged { path: self.path.clone(), line: place.line };
         let mut reader = BufReader::new(&self.file);
         reader.seek(SeekFrom::Start(place.offset)).map_err(|e| self.failed(e))?;
@@ -218,34 +254,76 @@ impl Ledger {
         sizes.filter_map(|size| self.signed(size).transpose()).collect()
     }
 
+    /// Takes over what another key of the same register has signed: from then on this key signs nothing that contradicts
+    /// it. Durable once this returns; what is held already is not written again.
+    pub fn take_over(&mut self, other: &Ledger) -> Result<(), LedgerError> {
+        if self.key.name() != other.key.name() {
+            let (came, expected) = (other.key.name().to_owned(), self.key.name().to_owned());
+            return Err(LedgerError::OtherRegister { came, expected });
+        }
+        let newest = self.newest().map(|(size, _)| size);
+        let mut lines = Vec::new();
+        for (size, place) in &other.places {
+            match self.places.get(size) {
+                Some(held) if held.root != place.root => {
+                    return Err(LedgerError::Signed { size: *size, signed: place.root });
+                }
+                // Below its newest size a key signs nothing new anyway.
+                None if newest.is_none_or(|newest| *size > newest) => lines.push((
+                    *size,
+                    place.root,
+                    line_of(&TakenLine {
+                        kind: KIND_TAKEN.to_owned(),
+                        size: *size,
+                        root: place.root,
+                        key: other.key.clone(),
+                    }),
+                )),
+                Some(_) | None => {}
+            }
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.write(&lines.iter().flat_map(|(_, _, line)| line.iter().copied()).collect::<Vec<u8>>())?;
+        for (size, root, line) in lines {
+            self.put(size, root, true, line.len());
+        }
+        Ok(())
+    }
+
     /// Signs the checkpoint that `entries` make on `ground`, and returns once that is durable. What was signed already is
-    /// returned as it was.
+    /// returned as it was; what an earlier key of the register signed is signed again.
     pub fn sign(
         &mut self,
         checkpoint: &Checkpoint,
         entries: &[Vec<u8>],
         ground: &Ground<'_>,
-        secret: &SecretKey,
+        signer: &dyn Signer,
     ) -> Result<Signed, LedgerError> {
         if self.key.algorithm() != Algorithm::Note || checkpoint.origin != self.key.name() {
             let expected = self.key.name().to_owned();
             return Err(LedgerError::OtherRegister { came: checkpoint.origin.clone(), expected });
         }
-        if *self.key.key() != secret.public() {
-            let came = secret.public().to_multikey();
+        if *self.key.key() != signer.public() {
+            let came = signer.public().to_multikey();
             return Err(LedgerError::OtherKey { came, expected: self.key.to_string() });
         }
         let size = checkpoint.size;
-        if let Some(place) = self.places.get(&size) {
-            if place.root != checkpoint.root {
+        match self.places.get(&size) {
+            Some(place) if place.root != checkpoint.root => {
                 return Err(LedgerError::Signed { size, signed: place.root });
             }
-            let damaged = LedgerError::Damaged { path: self.path.clone(), line: place.line };
-            return self.signed(size)?.ok_or(damaged);
+            Some(place) if !place.taken => {
+                let damaged = LedgerError::Damaged { path: self.path.clone(), line: place.line };
+                return self.signed(size)?.ok_or(damaged);
+            }
+            // The very checkpoint that an earlier key of the register has signed.
+            Some(_) => {}
+            None => self.check_extends(checkpoint, entries, ground)?,
         }
-        self.check_extends(checkpoint, entries, ground)?;
         let text = checkpoint.text();
-        let line = note::sign(&text, &self.key, secret);
+        let line = note::sign_with(&text, &self.key, signer)?;
         let note = Note::new(text, vec![line]);
         let signed = Signed { checkpoint: checkpoint.clone(), entries: entries.to_vec(), note };
         self.append(&signed)?;
@@ -285,17 +363,27 @@ impl Ledger {
         if bytes.len() > LINE_SIZE_MAX {
             return Err(LedgerError::Size);
         }
-        let written = (&self.file).write_all(&bytes).and_then(|()| self.file.sync_all());
+        self.write(&bytes)?;
+        self.put(signed.checkpoint.size, signed.checkpoint.root, false, bytes.len());
+        Ok(())
+    }
+
+    /// Appends whole lines, durably or not at all.
+    fn write(&self, lines: &[u8]) -> Result<(), LedgerError> {
+        let written = (&self.file).write_all(lines).and_then(|()| self.file.sync_all());
         if let Err(source) = written {
-            // Part of the line may stand there; it must not be joined by the next one.
+            // Part of a line may stand there; it must not be joined by the next one.
             let cut = self.file.set_len(self.end).and_then(|()| self.file.sync_all());
             return Err(self.failed(cut.err().unwrap_or(source)));
         }
-        self.lines = self.lines.saturating_add(1);
-        let place = Place { root: signed.checkpoint.root, offset: self.end, line: self.lines };
-        self.places.insert(signed.checkpoint.size, place);
-        self.end = self.end.saturating_add(bytes.len() as u64);
         Ok(())
+    }
+
+    /// Remembers a line of this length that was appended.
+    fn put(&mut self, size: u64, root: Digest, taken: bool, length: usize) {
+        self.lines = self.lines.saturating_add(1);
+        self.places.insert(size, Place { root, taken, offset: self.end, line: self.lines });
+        self.end = self.end.saturating_add(length as u64);
     }
 
     fn replay(&mut self) -> Result<(), LedgerError> {
@@ -336,12 +424,23 @@ impl Ledger {
     }
 
     fn take_line(&mut self, bytes: &[u8]) -> bool {
-        let Some(line) = parse_line::<Line>(bytes) else { return false };
-        let above = self.newest().is_none_or(|(newest, _)| line.size > newest);
-        if !above || self.read_signed(&line).is_none() {
-            return false;
-        }
-        self.places.insert(line.size, Place { root: line.root, offset: self.end, line: self.lines });
+        let above = |size: u64| self.newest().is_none_or(|(newest, _)| size > newest);
+        let (size, root, taken) = match parse_line::<Line>(bytes) {
+            Some(line) => {
+                let again = self.places.get(&line.size).is_some_and(|p| p.taken && p.root == line.root);
+                if !(above(line.size) || again) || self.read_signed(&line).is_none() {
+                    return false;
+                }
+                (line.size, line.root, false)
+            }
+            None => match parse_line::<TakenLine>(bytes) {
+                Some(line) if line.kind == KIND_TAKEN && line.key.name() == self.key.name() && above(line.size) => {
+                    (line.size, line.root, true)
+                }
+                _ => return false,
+            },
+        };
+        self.places.insert(size, Place { root, taken, offset: self.end, line: self.lines });
         true
     }
 
@@ -386,16 +485,15 @@ fn read_line(reader: &mut impl io::BufRead) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use standfast_protocol::key::origin_of;
-
+    use standfast_protocol::key::{SecretKey, origin_of};
     use standfast_protocol::log::merkle::{Tree, leaf_hash};
 
     use super::*;
 
-    struct Desk {
-        _dir: tempfile::TempDir,
-        path: PathBuf,
-        key: VerifierKey,
+    pub(super) struct Desk {
+        dir: tempfile::TempDir,
+        pub(super) path: PathBuf,
+        pub(super) key: VerifierKey,
         secret: SecretKey,
     }
 
@@ -407,17 +505,21 @@ mod tests {
     }
 
     impl Desk {
-        fn new() -> Self {
+        pub(super) fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let secret = SecretKey::from_seed(&[7; 32]);
             let origin = origin_of("transport.gov.example/register", &secret.public());
             let key = VerifierKey::new(&origin, Algorithm::Note, secret.public()).unwrap();
             let path = dir.path().join("transport.ledger");
             Ledger::create(&path, &key).unwrap();
-            Self { _dir: dir, path, key, secret }
+            Self { dir, path, key, secret }
         }
 
-        fn open(&self) -> Ledger {
+        pub(super) fn marks(&self) -> PathBuf {
+            self.dir.path().join("marks")
+        }
+
+        pub(super) fn open(&self) -> Ledger {
             Ledger::open(&self.path, &self.key).unwrap()
         }
 
@@ -427,7 +529,7 @@ mod tests {
         }
 
         /// Signs the log of `leaves` on the ground that is one leaf shorter.
-        fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
+        pub(super) fn sign(&self, ledger: &mut Ledger, leaves: &[u8]) -> Result<Signed, LedgerError> {
             let since = ledger.newest().map_or(0, |(size, _)| size);
             let (ground, last) = leaves.split_at(leaves.len().saturating_sub(1));
             let tree = log(ground);
@@ -527,6 +629,88 @@ mod tests {
         }
         std::fs::write(&desk.path, b"").unwrap();
         assert!(matches!(Ledger::open(&desk.path, &desk.key), Err(LedgerError::Damaged { .. })));
+    }
+
+    /// A second key of the desk's register, with a ledger of its own.
+    fn successor(desk: &Desk) -> (SecretKey, PathBuf, VerifierKey) {
+        let secret = SecretKey::from_seed(&[8; 32]);
+        let key = VerifierKey::new(desk.key.name(), Algorithm::Note, secret.public()).unwrap();
+        let path = desk.path.with_extension("next");
+        Ledger::create(&path, &key).unwrap();
+        (secret, path, key)
+    }
+
+    fn sign_next(desk: &Desk, ledger: &mut Ledger, leaves: &[u8], secret: &SecretKey) -> Result<Signed, LedgerError> {
+        let since = ledger.newest().map_or(0, |(size, _)| size);
+        let (ground, last) = leaves.split_at(leaves.len().saturating_sub(1));
+        let tree = log(ground);
+        let edge = tree.edge(tree.size()).unwrap();
+        let proof = tree.consistency(since, tree.size()).unwrap_or_default();
+        let entries: Vec<Vec<u8>> = last.iter().map(|leaf| vec![*leaf]).collect();
+        ledger.sign(&desk.checkpoint(leaves), &entries, &Ground { edge: &edge, proof: &proof }, secret)
+    }
+
+    #[test]
+    fn a_new_key_contradicts_nothing_that_the_old_one_signed() {
+        let desk = Desk::new();
+        let mut old = desk.open();
+        for leaves in [b"a".as_slice(), b"ab", b"abc"] {
+            desk.sign(&mut old, leaves).unwrap();
+        }
+        let (secret, path, key) = successor(&desk);
+        let mut new = Ledger::open(&path, &key).unwrap();
+        new.take_over(&old).unwrap();
+        assert_eq!(new.newest(), old.newest());
+        assert_eq!(new.signed(3).unwrap(), None, "the new key has signed nothing yet");
+        let refused = sign_next(&desk, &mut new, b"abx", &secret);
+        assert!(matches!(refused, Err(LedgerError::Signed { size: 3, .. })));
+        assert!(matches!(sign_next(&desk, &mut new, b"ax", &secret), Err(LedgerError::Signed { size: 2, .. })));
+        let again = sign_next(&desk, &mut new, b"abc", &secret).unwrap();
+        assert_eq!(again.checkpoint, old.signed(3).unwrap().unwrap().checkpoint, "the same text, so cosignatures hold");
+        drop(new);
+        // All of it after a restart, the old ledger gone.
+        let mut new = Ledger::open(&path, &key).unwrap();
+        assert_eq!(new.signed(3).unwrap(), Some(again.clone()));
+        assert_eq!(sign_next(&desk, &mut new, b"abc", &secret).unwrap(), again);
+        assert!(matches!(sign_next(&desk, &mut new, b"ax", &secret), Err(LedgerError::Signed { size: 2, .. })));
+        assert!(matches!(sign_next(&desk, &mut new, b"abxy", &secret), Err(LedgerError::Diverges { size: 4, .. })));
+        sign_next(&desk, &mut new, b"abcd", &secret).unwrap();
+    }
+
+    #[test]
+    fn taking_over_twice_writes_once_and_takes_what_is_new() {
+        let desk = Desk::new();
+        let mut old = desk.open();
+        desk.sign(&mut old, b"a").unwrap();
+        let (secret, path, key) = successor(&desk);
+        let mut new = Ledger::open(&path, &key).unwrap();
+        new.take_over(&old).unwrap();
+        let length = std::fs::metadata(&path).unwrap().len();
+        new.take_over(&old).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), length);
+        desk.sign(&mut old, b"ab").unwrap();
+        assert!(sign_next(&desk, &mut new, b"ax", &secret).is_ok(), "nothing of size 2 was taken over yet");
+        assert!(matches!(new.take_over(&old), Err(LedgerError::Signed { size: 2, .. })));
+    }
+
+    #[test]
+    fn a_torn_take_over_is_taken_again() {
+        let desk = Desk::new();
+        let mut old = desk.open();
+        for leaves in [b"a".as_slice(), b"ab", b"abc"] {
+            desk.sign(&mut old, leaves).unwrap();
+        }
+        let (_, path, key) = successor(&desk);
+        let header = std::fs::read(&path).unwrap();
+        Ledger::open(&path, &key).unwrap().take_over(&old).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in header.len()..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut new = Ledger::open(&path, &key).unwrap();
+            new.take_over(&old).unwrap();
+            drop(new);
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
+        }
     }
 
     #[test]

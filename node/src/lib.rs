@@ -4,6 +4,7 @@ pub mod api;
 pub mod config;
 mod driver;
 pub mod error;
+pub mod fence;
 pub mod file;
 pub mod keystore;
 pub mod ledger;

@@ -17,7 +17,9 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use standfast_protocol::replica::Replica;
 use standfast_protocol::snapshot::Snapshot;
-use standfast_protocol::sync::{DoorAnswer, DoorRequest, Duties, Pace, Submission, SubmitError, WitnessKeys};
+use standfast_protocol::sync::{
+    DoorAnswer, DoorRequest, Duties, FenceReport, Pace, Submission, SubmitError, WitnessKeys,
+};
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -92,6 +94,17 @@ impl NodeHandle {
             mpsc::error::TrySendError::Closed(_) => NodeError::Stopping,
         })?;
         answer.await.map_err(|_| NodeError::Stopping)
+    }
+
+    /// Returns what is known of a register's newest head; `None` when nobody names the register.
+    pub async fn fence(&self, origin: &str) -> Result<Option<FenceReport>, NodeError> {
+        let (reply, report) = oneshot::channel();
+        let queued = self.commands.try_send(Command::Fence(origin.to_owned(), reply));
+        queued.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NodeError::Submit(SubmitError::Busy),
+            mpsc::error::TrySendError::Closed(_) => NodeError::Stopping,
+        })?;
+        report.await.map_err(|_| NodeError::Stopping)
     }
 
     /// Returns what is held: a moment ago, and never less than a submission that was answered.

@@ -111,8 +111,8 @@ struct Packed {
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
-        let frozen = register.frozen().map(|frozen| bare_head(&frozen.head));
-        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).chain(frozen).collect();
+        let stopped = register.tail().map(|tail| bare_head(tail.head));
+        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).chain(stopped).collect();
         let mut first = 0;
         for head in &mut heads {
             head.first = first;
@@ -189,7 +189,7 @@ impl Bundle {
     pub fn of(replica: &Replica) -> Self {
         // What nobody names any more, nobody who opens the bundle looks at.
         let is_told = |r: &&Arc<Register>| {
-            replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.frozen().is_some())
+            replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.tail().is_some())
         };
         let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
         let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
@@ -393,7 +393,7 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     };
     let altered = |source| BundleError::Altered { origin: origin.clone(), source };
     let before = register.size_newest();
-    let is_new = register.newest_head().is_none() && register.frozen().is_none();
+    let is_new = register.newest_head().is_none() && register.tail().is_none();
     let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
     for head in &heads {
         // On the way a cosignature that fails costs the head nothing; a bundle was packed of such as hold.

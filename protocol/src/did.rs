@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Nothing here reads the network: `did:key` and `did:jwk` resolve from themselves, `did:web` is what a register
-//! says it is (`specs/verification.md` §5).
+//! says it is (`specs/verification.md` §5), `did:webvh` is what its own log says (`specs/did-webvh.md`).
 
 pub mod jwk;
 pub mod key;
 pub mod web;
+pub mod webvh;
 
 use crate::credential::json::{Json, JsonError, Object};
 use crate::key::PublicKey;

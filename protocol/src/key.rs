@@ -8,11 +8,13 @@
 //! One rule everywhere (RFC 8032, strict): non-canonical or small-order keys and `R`, and `S` not below
 //! the order, are refused.
 
+use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use data_encoding::{BASE64, HEXLOWER};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +38,9 @@ pub enum KeyError {
     /// An algorithm other than 0x01 (note) or 0x04 (cosignature).
     #[error("expected algorithm 0x01 (Ed25519 note) or 0x04 (Ed25519 cosignature)")]
     Algorithm,
+    /// A key for ML-DSA-44 cosignatures, which is well formed.
+    #[error("keys for ML-DSA-44 cosignatures (0x06) are known, and not supported by this version")]
+    MlDsa44,
     /// Not 32 bytes of key.
     #[error("expected 32 bytes of public key")]
     Length,
@@ -143,7 +148,40 @@ impl SecretKey {
 
     /// Signs `message` (RFC 8032 §5.1.6, deterministic).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        ed25519_dalek::Signer::sign(&self.0, message).to_bytes()
+    }
+}
+
+/// Why a signer has not signed: whatever keeps the key says so in its own words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the signer has not signed")]
+pub struct SigningError(#[source] Arc<dyn Error + Send + Sync>);
+
+impl SigningError {
+    /// Wraps the reason.
+    pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(reason))
+    }
+}
+
+/// Whatever signs with one Ed25519 key: a secret held in memory, or what keeps it elsewhere.
+///
+/// An implementation returns only signatures that hold under [`Signer::public`].
+pub trait Signer {
+    /// Returns the public key.
+    fn public(&self) -> PublicKey;
+
+    /// Signs `message` (RFC 8032 §5.1.6).
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningError>;
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> PublicKey {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SigningError> {
+        Ok(self.sign(message))
     }
 }
 
@@ -195,12 +233,21 @@ impl VerifierKey {
     }
 }
 
+/// The signature type of ML-DSA-44 cosignatures (C2SP tlog-cosignature), which nothing here makes or checks yet.
+const ML_DSA_44: u8 = 0x06;
+/// Bytes of an ML-DSA-44 public key (FIPS 204).
+const ML_DSA_44_KEY_SIZE: usize = 1312;
+
 fn key_id(name: &str, algorithm: Algorithm, key: &PublicKey) -> [u8; 4] {
+    id_of(name, algorithm as u8, key.as_bytes())
+}
+
+fn id_of(name: &str, algorithm: u8, key: &[u8]) -> [u8; 4] {
     let mut hasher = Sha256::new();
     hasher.update(name.as_bytes());
     hasher.update(b"\n");
-    hasher.update([algorithm as u8]);
-    hasher.update(key.as_bytes());
+    hasher.update([algorithm]);
+    hasher.update(key);
     let hash: [u8; 32] = hasher.finalize().into();
     let [a, b, c, d, ..] = hash;
     [a, b, c, d]
@@ -224,7 +271,7 @@ impl FromStr for VerifierKey {
             return Err(KeyError::Shape);
         };
         check_name(name)?;
-        if material.len() > limits::KEY_NAME_SIZE_MAX {
+        if material.len() > limits::KEY_MATERIAL_SIZE_MAX {
             return Err(KeyError::Length);
         }
         let material = BASE64.decode(material.as_bytes()).map_err(|_| KeyError::Base64)?;
@@ -232,6 +279,10 @@ impl FromStr for VerifierKey {
         let (algorithm, key) = match material.split_first() {
             Some((0x01, key)) => (Algorithm::Note, key),
             Some((0x04, key)) => (Algorithm::Cosignature, key),
+            Some((&ML_DSA_44, key)) if key.len() == ML_DSA_44_KEY_SIZE => {
+                let known = id_of(name, ML_DSA_44, key).as_slice() == id;
+                return Err(if known { KeyError::MlDsa44 } else { KeyError::Id });
+            }
             _ => return Err(KeyError::Algorithm),
         };
         let key = PublicKey::from_bytes(key.try_into().map_err(|_| KeyError::Length)?)?;
@@ -303,6 +354,20 @@ mod tests {
         let mut above_prime = [0xff; 32];
         above_prime[31] = 0x7f;
         assert_eq!(PublicKey::from_bytes(&above_prime), Err(KeyError::Weak));
+    }
+
+    #[test]
+    fn an_ml_dsa_key_is_known_and_not_supported() {
+        let (name, key) = ("w.example/pq", [5; ML_DSA_44_KEY_SIZE]);
+        let material = [&[ML_DSA_44][..], &key].concat();
+        let text = |id: [u8; 4], material: &[u8]| {
+            format!("{name}+{}+{}", HEXLOWER.encode(&id), BASE64.encode(material)).parse::<VerifierKey>()
+        };
+        assert_eq!(text(id_of(name, ML_DSA_44, &key), &material), Err(KeyError::MlDsa44));
+        assert_eq!(text([0; 4], &material), Err(KeyError::Id));
+        assert_eq!(text(id_of(name, ML_DSA_44, &key[1..]), &material[..1312]), Err(KeyError::Algorithm));
+        let long = [&material[..], &[0; 512]].concat();
+        assert_eq!(text([0; 4], &long), Err(KeyError::Length));
     }
 
     #[test]

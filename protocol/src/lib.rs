@@ -11,6 +11,7 @@ pub mod key;
 pub mod limits;
 pub mod log;
 pub mod policy;
+pub mod proof;
 pub mod register;
 pub mod replica;
 pub mod snapshot;

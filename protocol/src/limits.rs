@@ -24,6 +24,8 @@ pub const STATEMENT_AHEAD_MAX_S: u64 = 300;
 pub const TRUST_DEPTH_MAX: u64 = 8;
 /// Edges that a search for a trust path examines (`specs/trust.md` §3).
 pub const TRUST_EDGES_MAX: usize = 1_024;
+/// Bytes of a TRQP question (`specs/trust.md` §6).
+pub const TRQP_QUESTION_SIZE_MAX: usize = 16 * 1024;
 
 /// Bytes of one JSON document (`specs/verification.md` §2); a Bitstring list of 2^23 entries fits.
 pub const JSON_SIZE_MAX: usize = 2 * 1024 * 1024;
@@ -175,3 +177,35 @@ pub const LIST_PROOFS_KEPT: usize = 4096;
 pub const CATCH_UPS_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// Places below the root of one peer's frontier asked for in one exchange (`specs/sync.md` §5).
 pub const FRONTIER_DESCENTS_MAX: usize = 2048;
+/// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §10); a body of 1 MiB fits.
+pub const TLOG_PROOF_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Hashes of an inclusion proof: levels of the largest tree (`specs/register.md` §10).
+pub const TLOG_PROOF_HASHES_MAX: usize = 63;
+/// Trust entries that a record proof carries: a permission below the deepest recognition (`specs/register.md` §11).
+pub const RECORD_PROOF_EDGES_MAX: usize = 9;
+/// Bytes of an entry bundle: 256 entries of a later version, each behind its length (C2SP tlog-tiles).
+pub const ENTRY_BUNDLE_SIZE_MAX: usize = 256 * (2 + ENTRY_TRANSPORT_SIZE_MAX);
+/// Bytes of key material of a verifier key in base64: those of ML-DSA-44 have 1,752 (C2SP tlog-cosignature).
+pub const KEY_MATERIAL_SIZE_MAX: usize = 2 * 1024;
+/// Bytes in a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_LOG_SIZE_MAX: usize = 768 * 1024;
+/// Bytes in one entry of a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_ENTRY_SIZE_MAX: usize = 64 * 1024;
+/// Entries in a did:webvh log (`specs/did-webvh.md` §2).
+pub const WEBVH_ENTRIES_MAX: usize = 1024;
+/// Bytes in a did:webvh witness file (`specs/did-webvh.md` §2); with the log it fits a body.
+pub const WEBVH_WITNESS_SIZE_MAX: usize = 128 * 1024;
+/// Update keys, or hashes of next ones, in one entry (`specs/did-webvh.md` §2).
+pub const WEBVH_KEYS_MAX: usize = 64;
+/// Witnesses of a did:webvh DID (`specs/did-webvh.md` §2).
+pub const WEBVH_WITNESSES_MAX: usize = 64;
+/// Watchers of a did:webvh DID (`specs/did-webvh.md` §2).
+pub const WEBVH_WATCHERS_MAX: usize = 64;
+/// Proofs of one entry (`specs/did-webvh.md` §2).
+pub const WEBVH_PROOFS_MAX: usize = 8;
+/// Seconds that an entry may be dated ahead of the clock (`specs/did-webvh.md` §3).
+pub const WEBVH_AHEAD_MAX_S: u64 = 300;
+/// Histories of one did:webvh DID that are compared (`specs/did-webvh.md` §6).
+pub const WEBVH_BRANCHES_MAX: usize = 16;
+/// did:webvh DIDs whose copies a snapshot keeps compared (`specs/did-webvh.md` §6).
+pub const WEBVH_STANDINGS_KEPT: usize = 4096;

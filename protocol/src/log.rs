@@ -5,6 +5,8 @@ pub mod cosignature;
 pub mod merkle;
 pub mod note;
 pub mod policy;
+pub mod proof;
+pub mod tiles;
 pub mod view;
 pub mod witness;
 pub mod witness_proof;

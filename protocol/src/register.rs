@@ -7,9 +7,12 @@ pub mod draft;
 pub mod entry;
 pub mod fact;
 pub mod fork;
+pub mod mirror;
 pub mod query;
 pub mod record;
 pub mod state;
+pub mod unread;
 
 #[cfg(test)]
 mod tests;
+pub mod webvh;

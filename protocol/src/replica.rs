@@ -313,9 +313,9 @@ impl Replica {
     pub(crate) fn frontier_leaf(&self, origin: &str) -> Option<FrontierLeaf> {
         let register = self.registers.get(origin)?;
         let published = self.timestamps.get(origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
-        // A frozen register reaches as far as the head that froze it, so that others come to see that head.
-        let (newest, root) = match register.frozen() {
-            Some(frozen) => (frozen.head.checkpoint().size, frozen.head.checkpoint().root),
+        // A register that stopped reaches as far as the head that stopped it, so that others come to see that head.
+        let (newest, root) = match register.tail() {
+            Some(tail) => (tail.head.checkpoint().size, tail.head.checkpoint().root),
             None => (register.size_newest(), register.root_at(register.size_newest())?),
         };
         Some(FrontierLeaf {

@@ -3,6 +3,8 @@
 //! The same type stands behind a running node, an opened bundle and a test. Facts are read when they are first asked
 //! for, and stay as they are: a snapshot never changes, a newer one takes its place. Verdicts are never kept.
 
+pub mod webvh;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -38,6 +40,8 @@ pub struct Snapshot {
     proofs: Mutex<BTreeMap<(Digest, PublicKey), bool>>,
     /// The policy of the last verdict with its digest: most verifiers have one.
     policy: Mutex<Option<(Policy, Digest)>>,
+    /// did:webvh DIDs whose copies were compared.
+    webvh: Mutex<BTreeMap<String, Arc<webvh::WebvhStanding>>>,
 }
 
 /// One register of a snapshot.
@@ -78,7 +82,8 @@ struct Statements {
 
 #[derive(Debug, Default)]
 struct TrustIndex {
-    recognitions: Vec<(String, Fact<Terms>)>,
+    /// Entity, label, fact.
+    recognitions: Vec<(String, String, Fact<Terms>)>,
     authorizations: BTreeMap<String, Vec<(String, String, Fact<Terms>)>>,
 }
 
@@ -100,6 +105,7 @@ impl Snapshot {
             contexts: Mutex::default(),
             proofs: Mutex::default(),
             policy: Mutex::default(),
+            webvh: Mutex::default(),
         })
     }
 
@@ -371,7 +377,7 @@ impl HeldRegister {
                 continue;
             }
             if action == "recognize" {
-                index.recognitions.push((entity.clone().into_owned(), fact));
+                index.recognitions.push((entity.clone().into_owned(), resource.clone().into_owned(), fact));
             } else {
                 let entries = index.authorizations.entry(entity.clone().into_owned()).or_default();
                 entries.push((action.clone().into_owned(), resource.clone().into_owned(), fact));
@@ -405,7 +411,15 @@ impl TrustRegister for HeldRegister {
 
     fn recognitions(&self) -> impl Iterator<Item = Recognition<'_>> {
         let edges = self.trust().recognitions.iter();
-        edges.map(|(entity, fact)| Recognition { entity: Cow::Borrowed(entity), fact: Cow::Borrowed(fact) })
+        edges.map(|(entity, label, fact)| Recognition {
+            entity: Cow::Borrowed(entity),
+            label: Cow::Borrowed(label),
+            fact: Cow::Borrowed(fact),
+        })
+    }
+
+    fn has_unread(&self) -> bool {
+        self.register.unread().is_some()
     }
 
     fn authorization(&self, entity: &str, action: &str, resource: &str) -> Cow<'_, Fact<Terms>> {

@@ -16,6 +16,7 @@ mod tests;
 pub mod answer;
 pub mod check;
 pub mod duties;
+pub mod fence;
 pub mod frontier;
 mod learning;
 pub mod machine;
@@ -24,6 +25,7 @@ pub mod peers;
 mod watch;
 
 pub use duties::{Duties, PublisherKey, WitnessKeys};
+pub use fence::{Beyond, FenceReport, WitnessAnswer};
 pub use machine::{DoorAnswer, DoorRequest, Machine};
 
 use crate::charter::CharterError;

@@ -141,6 +141,8 @@ codes! {
     DidMissing = "did-missing", Unknown, 3, "connect or import newer data";
     /// The issuer's DID was deactivated.
     DidDeactivated = "did-deactivated", Failed, 1, "do not rely on it";
+    /// Copies of the log of the issuer's did:webvh DID part, and the key is not in all of them.
+    DidForked = "did-forked", Unknown, 4, "report it";
     /// The key does not belong to the issuer that the credential names.
     IssuerUnbound = "issuer-unbound", Failed, 1, "treat it as a forgery";
     /// The permission is published but not witnessed yet.
@@ -224,6 +226,8 @@ pub enum Warning {
     CharterExpiresSoon,
     /// The policy does not judge authority.
     TrustOff,
+    /// The issuer has been silent for longer than the policy's first limit.
+    IssuerSilent,
     /// The clock was given by hand.
     NowGiven,
 }

@@ -11,7 +11,9 @@
 mod authority;
 mod fresh;
 mod key;
+mod question;
 mod status;
+mod webvh;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +29,7 @@ use crate::verdict::{
 };
 use authority::Grounds;
 use fresh::Freshness;
+pub use question::{Answer, Ruling, answer};
 
 /// Judges one credential by what `snapshot` holds, under `policy`, at the device's time `now`.
 ///
@@ -43,7 +46,7 @@ pub fn verify(bytes: &[u8], snapshot: &Snapshot, policy: &Policy, now: Time) -> 
     let validity = validity(&case, &credential);
     let status = status::judge(&case, &credential, &grounds);
     let holder = holder(policy);
-    let mut fresh = fresh::judge(&case, &grounds);
+    let mut fresh = fresh::judge(&case, &grounds, credential.issuer());
     // Nothing is accepted without ages: take them away where what acceptance rests on is not there.
     let is_grounded = proven.is_some() && (grounds.path.is_some() || !policy.trust);
 
@@ -79,10 +82,10 @@ impl<'a> Case<'a> {
         Self { snapshot, policy, device, bound, used: bound.map_or(device, |bound| bound.max(device)) }
     }
 
-    /// True when what is absent from this register is known to be absent: unforked, unfrozen and fresh.
+    /// True when what is absent from this register is known to be absent: read whole, unforked, unfrozen and fresh.
     fn is_conclusive(&self, register: Bound<'_>) -> bool {
         let state = register.held.register();
-        !state.is_forked() && state.frozen().is_none() && fresh::is_fresh(self, register)
+        !state.is_forked() && state.frozen().is_none() && state.unread().is_none() && fresh::is_fresh(self, register)
     }
 
     fn as_of(&self, register: Bound<'_>) -> Option<u64> {

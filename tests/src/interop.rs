@@ -233,6 +233,15 @@ impl Python {
         checked.cases
     }
 
+    /// Returns what JSON Schema says of documents, one for each: `interop/python/schema_job.py` describes both forms.
+    ///
+    /// # Panics
+    ///
+    /// When the script fails.
+    pub fn check_schemas(&self, jobs: &Value) -> Vec<Option<String>> {
+        parsed(&self.answer(&source_folder("python").join("schema_job.py"), &[], &job_bytes(jobs), &[]))
+    }
+
     /// Returns what the second decoder makes of entries: `interop/decoder.py` describes both forms.
     ///
     /// # Panics

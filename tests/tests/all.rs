@@ -1,6 +1,7 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod clocks;
 mod cluster;
 mod command_line;
 mod demo;
@@ -21,5 +22,8 @@ mod model {
 }
 mod screens;
 mod spec_vectors;
+mod trqp;
+mod unread;
 mod verify;
 mod w3c;
+mod webvh;

@@ -46,18 +46,21 @@ pub enum PublicForm {
 /// `key`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Key {
-    /// Make a key for one use, in an encrypted file
+    /// Make a key for one use, in an encrypted file or behind a signer program
     #[command(after_help = "\
 Examples:
   standfast key create transport --use register
-  standfast key create lic-2026 --use issue
-  standfast key create customs --use witness --passphrase-fd 3")]
+  standfast key create customs --use witness --passphrase-fd 3
+  standfast key create lic-2026 --use issue --signer /usr/bin/hsm-sign")]
     Create {
         /// A local name
         name: String,
         /// register, issue, witness or root; the key serves nothing else
         #[arg(long = "use", value_name = "USE", hide_possible_values = true)]
         key_use: Use,
+        /// A program that keeps the secret and signs, with its arguments; no shell
+        #[arg(long, value_name = "COMMAND")]
+        signer: Option<String>,
     },
     /// Bring a key that was made elsewhere, as a seed or PKCS#8
     #[command(after_help = "\
@@ -160,19 +163,58 @@ Examples:
         /// The register's key
         #[arg(long, value_name = "KEY")]
         key: String,
+        /// Confirms a broad change by its exact size
+        #[arg(long, value_name = "COUNT")]
+        confirm_broad: Option<u64>,
+        /// Signs past the write fence, for a reason that is recorded
+        #[arg(long, value_name = "REASON")]
+        override_fence: Option<String>,
     },
-    /// Hand a signed draft over
+    /// Hand a signed draft over, or statuses that wait
     #[command(after_help = "\
 Examples:
   standfast register publish draft
   standfast register publish draft --wait
-  standfast register publish draft --json")]
+  standfast register publish transport.gov.example")]
     Publish {
-        /// The signed draft
+        /// The signed draft; or a register whose statuses wait, which go out now
+        #[arg(value_name = "DRAFT|R")]
         draft: PathBuf,
         /// Waits until a quorum of witnesses has signed [default: 60s]
         #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
         wait: Option<Span>,
+        /// Confirms a broad change by its exact size
+        #[arg(long, value_name = "COUNT")]
+        confirm_broad: Option<u64>,
+        /// Publishes past the write fence, for a reason that is recorded
+        #[arg(long, value_name = "REASON")]
+        override_fence: Option<String>,
+    },
+    /// Write a register as plain files that any web server can mirror (C2SP tiles)
+    #[command(after_help = "\
+Examples:
+  standfast register export transport.gov.example /var/www/transport
+  standfast register export transport.gov.example /media/stick/transport
+  standfast register export transport.gov.example mirror --json")]
+    Export {
+        /// The register
+        register: String,
+        /// The folder; one that holds the register already is brought up to date
+        dir: PathBuf,
+    },
+    /// Replay a register: every entry, state, signature and body
+    #[command(after_help = "\
+Examples:
+  standfast register verify transport.gov.example
+  standfast register verify /var/www/transport --charter charter-1.note
+  standfast register verify mirror --json")]
+    Verify {
+        /// A register held, or a folder that was exported
+        #[arg(value_name = "R|DIR")]
+        subject: PathBuf,
+        /// The charter to check by [default: the one held]
+        #[arg(long, value_name = "FILE")]
+        charter: Option<PathBuf>,
     },
 }
 
@@ -232,6 +274,41 @@ Examples:
         /// How to change the register.
         #[command(flatten)]
         change: Change,
+    },
+    /// Write a proof that a record is there, or is not, for who has only the charter
+    #[command(after_help = "\
+Examples:
+  standfast record prove did/did:web:a.example --out a.tlog-proof
+  standfast record prove notice/7 --register a.example --out absent.tlog-proof
+  standfast record prove notice/7 --out a.tlog-proof --leaf a.leaf")]
+    Prove {
+        /// The record's key
+        record: String,
+        /// The proof (C2SP tlog-proof), or - for stdout
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// In this register; needed to prove that a record is not there
+        #[arg(long, value_name = "R")]
+        register: Option<String>,
+        /// The log's entry by itself, for other tools that check the proof
+        #[arg(long, value_name = "FILE")]
+        leaf: Option<PathBuf>,
+        /// Replaces files that exist
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Check a proof with nothing but the charter, and show the record
+    #[command(after_help = "\
+Examples:
+  standfast record verify a.tlog-proof --charter charter-1.note
+  standfast record verify a.tlog-proof
+  standfast record verify - --json < a.tlog-proof")]
+    Verify {
+        /// The proof, or - for stdin
+        proof: PathBuf,
+        /// The charter to check by [default: the one held]
+        #[arg(long, value_name = "FILE")]
+        charter: Option<PathBuf>,
     },
 }
 

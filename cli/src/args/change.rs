@@ -11,7 +11,7 @@ pub struct ChangeOptions {
     /// Gathers the change in a file and signs nothing
     #[arg(long, value_name = "FILE")]
     pub draft: Option<PathBuf>,
-    /// A withdrawal that cannot wait: says at once how far it went
+    /// Cannot wait for the next batch: goes out at once, and says how far
     #[arg(long)]
     pub urgent: bool,
     /// Waits until a quorum of witnesses has signed [default: 60s]
@@ -23,6 +23,9 @@ pub struct ChangeOptions {
     /// Confirms a broad change by its exact size
     #[arg(long, value_name = "COUNT")]
     pub confirm_broad: Option<u64>,
+    /// Publishes past the write fence, for a reason that is recorded
+    #[arg(long, value_name = "REASON")]
+    pub override_fence: Option<String>,
     /// Answers every question with yes
     #[arg(long)]
     pub yes: bool,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use standfast_node::api::envelope;
 use standfast_node::error::NodeError;
+use standfast_node::fence::Heard;
 use standfast_node::local::LocalNode;
 use standfast_node::store::StoreError;
 use standfast_protocol::replica::Replica;
@@ -104,6 +105,14 @@ impl Desk {
                 let answer = client.post("/v1/publish", "application/cbor", &envelope::encode(&submission))?;
                 if (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.error()) }
             }
+        }
+    }
+
+    /// Returns what the node has heard of a register's newest head; `None` without a node.
+    pub fn fence(&self, origin: &str) -> CliResult<Option<Heard>> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Running(client) => client.get(&format!("/v1/fence/{origin}"))?.json().map(Some),
         }
     }
 

@@ -44,6 +44,9 @@ pub struct Draft {
     /// The register's origin.
     pub register: String,
     changes: Vec<DraftChange>,
+    /// The size of a broad change, as it was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signed: Option<SignedPart>,
 }
@@ -66,8 +69,13 @@ struct SignedPart {
 impl Draft {
     /// Makes an unsigned draft.
     pub fn new(register: &str, changes: &[RecordChange]) -> Self {
-        let mut draft =
-            Self { kind: KIND.to_owned(), register: register.to_owned(), changes: Vec::new(), signed: None };
+        let mut draft = Self {
+            kind: KIND.to_owned(),
+            register: register.to_owned(),
+            changes: Vec::new(),
+            confirmed: None,
+            signed: None,
+        };
         draft.gather(changes);
         draft
     }

@@ -14,7 +14,9 @@ use standfast_node::ledger::Signed;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::register::draft::Prepared;
 use standfast_protocol::status::native::StatusList;
+use standfast_protocol::time::Time;
 
+use super::batch::Waiting;
 use super::{Desk, Published, RecordChange, View, Witnessed};
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
@@ -166,6 +168,31 @@ pub(super) fn not_witnessed(context: &Context, desk: &Desk, published: &Publishe
         }
     };
     made.hint("it is published and stays so: standfast status says when a quorum stands there")
+}
+
+/// `3 statuses wait until 14:45 UTC, 12 min from now`, and whose they are.
+pub(super) fn waiting_line(name: &str, waiting: &Waiting, now: Time) -> String {
+    format!("{name}: {}", waiting.words(now))
+}
+
+/// Says that statuses wait, and how they go out.
+pub(super) fn batched(context: &Context, name: &str, waiting: &Waiting) -> CliResult<()> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        kind: &'static str,
+        #[serde(flatten)]
+        waiting: &'a Waiting,
+    }
+    let document = Document { kind: "standfast/batched/v1", waiting };
+    context.output.result(&document, |style| {
+        let (open, next) = (style.sign(Sign::Open), style.sign(Sign::Next));
+        let line = waiting_line(name, waiting, context.now);
+        format!(
+            "{open} not sent: {line}\n{next} next: then, or at any time: standfast register publish {name}\n\
+             {next} what cannot wait is sent at once with --urgent\n"
+        )
+    })?;
+    Ok(())
 }
 
 /// Says what was gathered.

@@ -200,7 +200,7 @@ fn entries(snapshot: &Snapshot) -> u64 {
 
 /// Where bundles go: to the node that runs on the data directory, else straight into its store.
 enum Store {
-    Node(Client, Replica),
+    Node(Client, Box<Replica>),
     Local(Box<LocalNode>),
 }
 
@@ -216,7 +216,7 @@ fn import(context: &Context, files: &[PathBuf]) -> CliResult {
         bundles.push(imported);
     }
     let replica = match &store {
-        Store::Node(_, replica) => replica.clone(),
+        Store::Node(_, replica) => replica.as_ref().clone(),
         Store::Local(node) => node.replica().clone(),
     };
     if let Store::Local(node) = store {
@@ -244,7 +244,7 @@ fn open_store(context: &Context) -> CliResult<Store> {
     let mut silent = None;
     if let Some(client) = context.client()? {
         match asked(context, &client) {
-            Ok(trusted) => return Ok(Store::Node(client, trusted.snapshot.replica().clone())),
+            Ok(trusted) => return Ok(Store::Node(client, Box::new(trusted.snapshot.replica().clone()))),
             // It may have been killed: the store's lock knows.
             Err(error) if is_silent(context, &error) => silent = Some(error),
             Err(error) => return Err(error),
@@ -276,7 +276,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
     let bytes = context.read(file, limits::BUNDLE_SIZE_MAX as u64)?;
     let bundle = Bundle::decode(&bytes).map_err(|e| bundle_error(file, &e))?;
     let before = match store {
-        Store::Node(_, replica) => replica.clone(),
+        Store::Node(_, replica) => replica.as_ref().clone(),
         Store::Local(node) => node.replica().clone(),
     };
     open_alone(file, &bundle, context.now.secs())?;
@@ -289,7 +289,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
             if answer.status != 200 {
                 return Err(answer.error());
             }
-            *replica = after.clone();
+            **replica = after.clone();
         }
         Store::Local(node) => {
             let submission = bundle.submission(node.replica()).map_err(|e| bundle_error(file, &e))?;

@@ -17,7 +17,7 @@ use standfast_protocol::limits;
 use standfast_protocol::log::note::Note;
 use standfast_protocol::time::Time;
 
-use super::Context;
+use super::{Context, signing_error};
 use crate::args::governance::Charter as Verb;
 use crate::change;
 use crate::error::{CliError, CliResult, Exit};
@@ -129,8 +129,8 @@ fn sign(context: &Context, path: &Path, key: &str, after: Option<&Path>) -> CliR
     if let Some(previous) = &previous {
         charter.check_follows(previous).map_err(|e| refused(path, &e))?;
     }
-    let unlocked = context.unlock(key, KeyUse::Root)?;
-    let lines = charter.sign(&unlocked.secret, previous.as_ref());
+    let signer = context.unlock(key, KeyUse::Root)?;
+    let lines = charter.sign_with(&signer, previous.as_ref()).map_err(|e| signing_error(&e))?;
     if lines.is_empty() {
         return Err(CliError::new("key-use", Exit::Usage, format!("key {key} is no root of {}", path.display()))
             .cause("neither this version nor the one before names its public key")

@@ -9,7 +9,7 @@ use serde::Serialize;
 use standfast_node::keystore::KeyUse;
 use standfast_protocol::credential::contexts::Contexts;
 use standfast_protocol::credential::data_integrity::Suite;
-use standfast_protocol::credential::issue::{complete, issue_data_integrity, issue_vc_jwt};
+use standfast_protocol::credential::issue::{IssueError, complete, issue_data_integrity, issue_vc_jwt};
 use standfast_protocol::credential::json::Json;
 use standfast_protocol::credential::{Credential, StatusEntry};
 use standfast_protocol::did;
@@ -19,9 +19,10 @@ use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
 
 use self::indices::IndexBook;
-use super::{Context, key_error};
+use super::{Context, key_error, signing_error};
 use crate::args::agency::{Credential as Verb, CredentialForm};
 use crate::args::change::Change;
+use crate::change::batch::StatusValue;
 use crate::change::{self, Kind, RecordChange, View};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::words;
@@ -74,21 +75,24 @@ fn issue(context: &Context, order: &Order<'_>) -> CliResult {
     let (issuer, method) = issuer_of(context, public_key, named)?;
     // Checked without a status first, so that a malformed file costs no index.
     complete(&unsigned, &issuer, context.now, None).map_err(|e| not_one().because(&e))?;
-    let unlocked = context.unlock(order.key, KeyUse::Issue)?;
+    let signer = context.unlock(order.key, KeyUse::Issue)?;
     let mut book = order.status.map(|uri| IndexBook::open(&context.config.data_dir, uri)).transpose()?;
     let status = book.as_mut().map(IndexBook::draw).transpose()?;
     let credential = complete(&unsigned, &issuer, context.now, status.as_ref()).map_err(|e| not_one().because(&e))?;
     let signed = match order.form {
-        CredentialForm::VcJwt => issue_vc_jwt(&credential, &method, &unlocked.secret),
+        CredentialForm::VcJwt => issue_vc_jwt(&credential, &method, &signer),
         CredentialForm::EddsaJcs2022 | CredentialForm::EddsaRdfc2022 => {
             let suite =
                 if order.form == CredentialForm::EddsaJcs2022 { Suite::EddsaJcs2022 } else { Suite::EddsaRdfc2022 };
             let contexts = Contexts::builtin();
-            issue_data_integrity(&credential, suite, &method, context.now, &unlocked.secret, &contexts)
+            issue_data_integrity(&credential, suite, &method, context.now, &signer, &contexts)
                 .map(|json| json.to_string())
         }
     };
-    let signed = signed.map_err(|e| not_one().because(&e))?;
+    let signed = signed.map_err(|e| match &e {
+        IssueError::Signing(error) => signing_error(error),
+        IssueError::Format(_) | IssueError::Context(_) => not_one().because(&e),
+    })?;
     context.write(order.out, signed.as_bytes(), order.yes)?;
     if order.out == Path::new("-") {
         return Ok(Exit::Done);
@@ -251,7 +255,9 @@ fn set_status(context: &Context, deed: Deed, what: &[String], change: &Change) -
     if statuses.is_empty() {
         return Err(CliError::usage("no credential was given"));
     }
-    change::run(context, change, deed.kind(), |view| {
+    let value = |(list, index): &(String, u64)| StatusValue { list: list.clone(), index: *index, value: deed.value() };
+    let values: Vec<StatusValue> = statuses.iter().map(value).collect();
+    change::run_status(context, change, deed.kind(), &values, |view| {
         let mut lists: BTreeMap<&str, Vec<(u64, u8)>> = BTreeMap::new();
         for (uri, index) in &statuses {
             lists.entry(uri).or_default().push((*index, deed.value()));

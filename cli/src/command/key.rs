@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use serde::Serialize;
-use standfast_node::keystore::{KeyUse, KeystoreError, PublicPart, Seed, SeedError};
+use standfast_node::keystore::{KeyUse, KeystoreError, PublicPart, Seed, SeedError, argv_of};
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::time::Time;
 
@@ -29,6 +29,7 @@ struct KeyDocument<'a> {
     verifier_keys: Vec<VerifierKey>,
     created_at: Time,
     passphrase_changed_at: Time,
+    signer: Option<&'a [String]>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +50,7 @@ fn document(public: &PublicPart) -> CliResult<KeyDocument<'_>> {
         verifier_keys: verifier_keys(public)?,
         created_at: public.created_at,
         passphrase_changed_at: public.passphrase_changed_at,
+        signer: public.signer.as_deref(),
     })
 }
 
@@ -59,7 +61,7 @@ fn verifier_keys(public: &PublicPart) -> CliResult<Vec<VerifierKey>> {
 /// Runs a verb of `key`.
 pub fn run(context: &Context, command: Key) -> CliResult {
     match command {
-        Key::Create { name, key_use } => create(context, &name, key_use.into()),
+        Key::Create { name, key_use, signer } => create(context, &name, key_use.into(), signer.as_deref()),
         Key::Import { name, file, key_use } => import(context, &name, &file, key_use.into()),
         Key::List => list(context),
         Key::Show { name, form } => show(context, &name, form),
@@ -67,20 +69,30 @@ pub fn run(context: &Context, command: Key) -> CliResult {
     }
 }
 
-fn create(context: &Context, name: &str, key_use: KeyUse) -> CliResult {
+fn create(context: &Context, name: &str, key_use: KeyUse, signer: Option<&str>) -> CliResult {
     let keys = context.keystore();
     match keys.public(name) {
         Err(KeystoreError::Missing { .. }) => {}
         Err(other) => return Err(key_error(&other)),
         Ok(_) => return Err(key_error(&KeystoreError::Exists(name.to_owned()))),
     }
-    let passphrase = context.new_passphrase(name)?;
-    let public = keys.create(name, key_use, &passphrase, context.now).map_err(|e| key_error(&e))?;
+    let public = match signer {
+        Some(command) => argv_of(command).and_then(|argv| keys.create_behind(name, key_use, &argv, context.now)),
+        None => keys.create(name, key_use, &context.new_passphrase(name)?, context.now),
+    };
+    let public = public.map_err(|e| key_error(&e))?;
     context.output.result(&document(&public)?, |_| {
         let (algorithm, things) = (&public.algorithm, public.key_use.things());
-        format!("Created key {name} ({algorithm}, for {things} only): {}\n", words::short(&public.public_key))
+        let short = words::short(&public.public_key);
+        let behind = program_of(&public).map(|program| format!("Its secret stays behind {program}\n"));
+        format!("Created key {name} ({algorithm}, for {things} only): {short}\n{}", behind.unwrap_or_default())
     })?;
     Ok(Exit::Done)
+}
+
+/// The program that keeps a key's secret.
+fn program_of(public: &PublicPart) -> Option<String> {
+    public.signer.as_deref()?.first().map(|program| words::clean(program))
 }
 
 fn import(context: &Context, name: &str, path: &Path, key_use: KeyUse) -> CliResult {
@@ -184,6 +196,9 @@ fn whole(context: &Context, public: &PublicPart, keys: &[VerifierKey]) -> String
         None => {}
     }
     keys.iter().for_each(|key| row("verifier", &key.to_string()));
+    if let Some(argv) = &public.signer {
+        row("behind", &words::clean(&argv.join(" ")));
+    }
     row("created", &words::ago(public.created_at, context.now));
     if public.passphrase_changed_at != public.created_at {
         row("changed", &format!("passphrase, {}", words::ago(public.passphrase_changed_at, context.now)));
@@ -200,7 +215,10 @@ fn jwk(public: &PublicPart) -> CliResult<serde_json::Value> {
 
 fn passphrase(context: &Context, name: &str) -> CliResult {
     let keys = context.keystore();
-    keys.public(name).map_err(|e| key_error(&e))?;
+    let held = keys.public(name).map_err(|e| key_error(&e))?;
+    if held.signer.is_some() {
+        return Err(key_error(&KeystoreError::Elsewhere(name.to_owned())));
+    }
     let old = context.passphrase(name, "Present passphrase for key")?;
     let new = context.new_passphrase(name)?;
     let public = keys.change_passphrase(name, &old, &new, context.now).map_err(|e| key_error(&e))?;

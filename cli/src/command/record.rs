@@ -1,5 +1,8 @@
 //! `record`: records by key, of any kind.
 
+mod prove;
+mod verify;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -31,6 +34,10 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
         Verb::Show { record, register } => show(context, &record, register.as_deref()),
         Verb::Publish { record, file, change } => publish(context, &record, &file, &change),
         Verb::Withdraw { record, change } => withdraw(context, &record, &change),
+        Verb::Prove { record, out, register, leaf, yes } => {
+            prove::prove(context, &record, register.as_deref(), &prove::Files { out, leaf, yes })
+        }
+        Verb::Verify { proof, charter } => verify::verify(context, &proof, charter.as_deref()),
     }
 }
 

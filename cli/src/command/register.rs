@@ -1,5 +1,7 @@
 //! `register`: an agency's records and the log of their changes.
 
+mod export;
+mod verify;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -9,10 +11,10 @@ use standfast_node::keystore::{KeyUse, PublicPart};
 use standfast_node::ledger::{Ledger, LedgerError};
 use standfast_protocol::credential::json::Json;
 use standfast_protocol::did;
-use standfast_protocol::key::{VerifierKey, origin_of};
+use standfast_protocol::key::{Algorithm, VerifierKey, origin_of};
 use standfast_protocol::register::fact::Binding;
 
-use super::{Context, key_error};
+use super::{Context, key_error, signing_error};
 use crate::args::agency::Register;
 use crate::args::change::ChangeOptions;
 use crate::change;
@@ -36,11 +38,22 @@ pub fn run(context: &Context, command: Register) -> CliResult {
         Register::Show { register, binding: true } => show_binding(context, register.as_deref()),
         Register::Show { register, binding: false } => view::show(context, register.as_deref()),
         Register::List => view::list(context),
-        Register::Sign { draft, key } => change::sign_draft(context, &draft, &key),
-        Register::Publish { draft, wait } => {
-            let options = ChangeOptions { wait, ..ChangeOptions::default() };
-            change::publish_draft(context, &draft, &options)
+        Register::Sign { draft, key, confirm_broad, override_fence } => {
+            let options = ChangeOptions { confirm_broad, override_fence, ..ChangeOptions::default() };
+            change::sign_draft(context, &draft, &key, (&options).into())
         }
+        Register::Publish { draft, wait, confirm_broad, override_fence } => {
+            let options = ChangeOptions { wait, confirm_broad, override_fence, ..ChangeOptions::default() };
+            match draft.to_str() {
+                // A word that is no file, and with which one of our registers begins.
+                Some(word) if !draft.exists() && own_register(context, Some(word)).is_ok() => {
+                    change::publish_batch(context, word, &options)
+                }
+                _ => change::publish_draft(context, &draft, &options),
+            }
+        }
+        Register::Export { register, dir } => export::export(context, &register, &dir),
+        Register::Verify { subject, charter } => verify::verify(context, &subject, charter.as_deref()),
     }
 }
 
@@ -62,6 +75,12 @@ fn create(context: &Context, host: &str, key: &str, out: Option<PathBuf>, yes: b
     public.demand(KeyUse::Register).map_err(|e| key_error(&e))?;
     let public_key = public.key().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
     let origin = origin_of(&format!("{host}/register"), &public_key);
+    if public.origin.is_none() {
+        // Only for a key that names no register yet: of any other it is not known that it has signed nothing.
+        let fresh = VerifierKey::new(&origin, Algorithm::Note, public_key);
+        let fresh = fresh.map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
+        change::fence::marker(context, &fresh).begin().map_err(|e| ledger_error(&e))?;
+    }
     let public = keys.bind_origin(key, &origin).map_err(|e| key_error(&e))?;
     let head = public.verifier_keys().ok().and_then(|keys| keys.into_iter().next());
     let head =
@@ -175,6 +194,7 @@ pub fn ledger_error(error: &LedgerError) -> CliError {
         | LedgerError::OtherRegister { .. }
         | LedgerError::Entries { .. }
         | LedgerError::Size => of("ledger-refuses", Exit::Refused),
+        LedgerError::Signing(error) => signing_error(error),
         LedgerError::Exists(_) => of("ledger-exists", Exit::Usage),
         LedgerError::File { path, source } => CliError::file(path, source),
     }

@@ -4,9 +4,10 @@ use standfast_protocol::policy::Policy;
 use standfast_protocol::time::Time;
 
 use super::Context;
+use crate::change::{batch, fence};
 use crate::error::{CliResult, Exit};
 use crate::output::{Style, words, wrap};
-use crate::standing::{NodeStanding, Standing};
+use crate::standing::{NodeStanding, Overridden, Standing};
 use crate::{policy_source, trust_source};
 
 /// Columns before the text of a row.
@@ -15,9 +16,27 @@ const INDENT: usize = 9;
 /// `status`.
 pub fn run(context: &Context) -> CliResult {
     let policy = policy_source::load(context)?;
-    let standing = standing(context, &policy)?;
+    let mut standing = standing(context, &policy)?;
+    if context.config.trust.is_none() {
+        add_own(context, &mut standing)?;
+    }
     context.output.result(&standing, |style| draw(&standing, &policy, style))?;
     Ok(Exit::Done)
+}
+
+/// Adds what only this machine knows: statuses that wait here, and what was published past the write fence.
+fn add_own(context: &Context, standing: &mut Standing) -> CliResult<()> {
+    standing.batches = batch::waiting(context)?;
+    for register in &standing.registers {
+        let last = fence::overrides_of(context, &register.origin)?.pop();
+        standing.overrides.extend(last.map(|last| Overridden {
+            register: register.origin.clone(),
+            at: last.at,
+            size: last.size,
+            reason: last.reason,
+        }));
+    }
+    Ok(())
 }
 
 /// Asks the node; without one, looks at the snapshot. A node that was named must answer.
@@ -61,6 +80,16 @@ fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
         row("witness", &format!("! {witness} contradicted itself · the proof: standfast fork show {witness}"));
     }
     row("ready", &standing.readiness(policy).words(standing.registers.len(), now));
+    for waiting in &standing.batches {
+        let name = standing.name(&waiting.register);
+        row("waiting", &format!("? {name}: {} · standfast register publish {name}", waiting.words(now)));
+    }
+    for made in &standing.overrides {
+        let name = standing.name(&made.register);
+        let size = words::grouped(made.size);
+        let at = words::ago(made.at, now);
+        row("fence", &format!("passed for {name} at size {size}, {at}: {}", words::clean(&made.reason)));
+    }
     out.push_str(&standing.draw_registers(policy, style));
     out
 }

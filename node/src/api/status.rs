@@ -83,12 +83,11 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
 
 fn register_document(snapshot: &Snapshot, held: &HeldRegister, ages: &Ages) -> Value {
     let (replica, register) = (snapshot.replica(), held.register());
-    let newest_signed = register.newest_head().map(|head| head.checkpoint().size);
     let state = if register.is_forked() {
         "forked"
     } else if register.frozen().is_some() {
         "frozen"
-    } else if newest_signed.is_some_and(|size| size > register.size_newest()) {
+    } else if register.unread().is_some() {
         "upgrade-needed"
     } else {
         "good"

@@ -15,7 +15,7 @@ use crate::replay::now_ms;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Terms {
-    policy: Option<String>,
+    pub(super) policy: Option<String>,
 }
 
 /// Answers the verdict; whatever it says, the answer is 200.

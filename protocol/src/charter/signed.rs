@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Charter, CharterError};
-use crate::key::{PublicKey, SecretKey};
+use crate::key::{PublicKey, SecretKey, Signer, SigningError};
 use crate::log::note::{self, Note, NoteError, SignatureLine};
 
 /// How many of a threshold of root keys have signed, counted by distinct public key.
@@ -70,17 +70,26 @@ impl Charter {
     /// Signs by a root key, under each name that its public key has here and in the version before; nothing when it is
     /// no root.
     pub fn sign(&self, secret: &SecretKey, previous: Option<&Charter>) -> Vec<SignatureLine> {
-        let public = secret.public();
+        self.sign_with(secret, previous).expect("a secret in memory signs whatever it is given")
+    }
+
+    /// Has it signed as [`Charter::sign`] does, wherever the root key's secret is.
+    pub fn sign_with(
+        &self,
+        signer: &dyn Signer,
+        previous: Option<&Charter>,
+    ) -> Result<Vec<SignatureLine>, SigningError> {
+        let public = signer.public();
         let mut lines = Vec::new();
         for charter in previous.into_iter().chain([self]) {
             for key in charter.document().roots.keys.iter().filter(|key| *key.key() == public) {
-                let line = note::sign(self.text(), key, secret);
+                let line = note::sign_with(self.text(), key, signer)?;
                 if !lines.contains(&line) {
                     lines.push(line);
                 }
             }
         }
-        lines
+        Ok(lines)
     }
 }
 

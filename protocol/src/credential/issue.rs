@@ -10,11 +10,11 @@ use super::contexts::{ContextError, Contexts};
 use super::data_integrity::{Suite, hash_data, write_value};
 use super::json::{Json, Object};
 use super::{Credential, FormatError, malformed, refused};
-use crate::key::SecretKey;
+use crate::key::{Signer, SigningError};
 use crate::time::Time;
 
 /// Why a credential was not issued.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum IssueError {
     /// It would not be read back.
     #[error("the credential would not be accepted as well formed")]
@@ -22,6 +22,9 @@ pub enum IssueError {
     /// What would be signed cannot be made out.
     #[error("what would be signed cannot be made out")]
     Context(#[from] ContextError),
+    /// Whatever keeps the key does not sign.
+    #[error("nothing was signed")]
+    Signing(#[from] SigningError),
 }
 
 /// Completes an unsigned credential: the context and type of version 2.0 where they are missing, the issuer, when it
@@ -71,12 +74,12 @@ fn lead_with(object: &mut Object, name: &str, value: &str) {
 }
 
 /// Signs a credential as `vc+jwt`; `kid` is the DID URL of the key.
-pub fn issue_vc_jwt(credential: &Json, kid: &str, key: &SecretKey) -> Result<String, IssueError> {
+pub fn issue_vc_jwt(credential: &Json, kid: &str, key: &dyn Signer) -> Result<String, IssueError> {
     let header =
         Object::from_iter([("alg", "EdDSA"), ("kid", kid), ("typ", "vc+jwt")].map(|(n, v)| (n, Json::from(v))));
     let encode = |value: String| BASE64URL_NOPAD.encode(value.as_bytes());
     let input = format!("{}.{}", encode(Json::Object(header).to_string()), encode(credential.to_string()));
-    let token = format!("{input}.{}", BASE64URL_NOPAD.encode(&key.sign(input.as_bytes())));
+    let token = format!("{input}.{}", BASE64URL_NOPAD.encode(&key.sign(input.as_bytes())?));
     Credential::parse(token.as_bytes())?;
     Ok(token)
 }
@@ -87,7 +90,7 @@ pub fn issue_data_integrity(
     suite: Suite,
     verification_method: &str,
     created: Time,
-    key: &SecretKey,
+    key: &dyn Signer,
     contexts: &Contexts,
 ) -> Result<Json, IssueError> {
     let mut document = credential.as_object().ok_or_else(|| malformed("expected a credential as an object"))?.clone();
@@ -106,7 +109,7 @@ pub fn issue_data_integrity(
     }
     let claims = Claims::read(document.clone(), None)?;
     let input = hash_data(suite, &config, &document, &claims.contexts, contexts)?;
-    config.insert("proofValue", Json::from(write_value(&key.sign(&input))));
+    config.insert("proofValue", Json::from(write_value(&key.sign(&input)?)));
     document.insert("proof", Json::Object(config));
     let issued = Json::Object(document);
     Credential::parse(&Bytes::from(issued.to_string()))?;
@@ -117,6 +120,7 @@ pub fn issue_data_integrity(
 mod tests {
     use super::super::claims::tests::credential_with;
     use super::*;
+    use crate::key::SecretKey;
 
     fn time() -> Time {
         Time::from_rfc3339("2026-11-20T14:28:00Z").expect("a time")

@@ -132,6 +132,11 @@ impl Tree {
         self.levels.first()?.get(usize::try_from(index).ok()?).copied()
     }
 
+    /// Returns the root of the leaves `index · 2^level .. (index + 1) · 2^level`, when all of them are there.
+    pub fn subtree(&self, level: u32, index: u64) -> Option<Digest> {
+        self.levels.get(usize::try_from(level).ok()?)?.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// Returns the proof that leaf `index` is among the first `size`, from its sibling up; `None` when it is not.
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Digest>> {
         let (index, size) = (usize::try_from(index).ok()?, self.inside(size)?);

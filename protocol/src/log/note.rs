@@ -10,7 +10,7 @@
 
 use data_encoding::BASE64;
 
-use crate::key::{Algorithm, SecretKey, VerifierKey, check_name};
+use crate::key::{Algorithm, SecretKey, Signer, SigningError, VerifierKey, check_name};
 use crate::limits;
 
 const DASH: &str = "\u{2014} ";
@@ -203,6 +203,15 @@ pub fn verify_line(text: &str, blob: &[u8], key: &VerifierKey) -> Result<Option<
 
 /// Signs `text` as a plain note signature by a key of type 0x01.
 pub fn sign(text: &str, key: &VerifierKey, secret: &SecretKey) -> SignatureLine {
+    line(key, secret.sign(text.as_bytes()))
+}
+
+/// Has `text` signed as a plain note signature by a key of type 0x01, wherever its secret is.
+pub fn sign_with(text: &str, key: &VerifierKey, signer: &dyn Signer) -> Result<SignatureLine, SigningError> {
+    Ok(line(key, signer.sign(text.as_bytes())?))
+}
+
+fn line(key: &VerifierKey, signature: [u8; 64]) -> SignatureLine {
     debug_assert_eq!(key.algorithm(), Algorithm::Note);
-    SignatureLine { name: key.name().to_owned(), id: key.id(), blob: secret.sign(text.as_bytes()).to_vec() }
+    SignatureLine { name: key.name().to_owned(), id: key.id(), blob: signature.to_vec() }
 }

@@ -173,12 +173,26 @@ impl Register {
         if self.frozen.is_some() {
             return Admission::RegisterFrozen;
         }
-        match self.main.extend(offer.fresh) {
+        let parts = self.prove_unread_fork(&head, offer.fresh);
+        let parted = parts.is_some();
+        if let Some(proof) = parts {
+            self.fork.get_or_insert_with(|| Arc::new(proof));
+        }
+        let before = self.main.size();
+        let extended = self.main.extend(offer.fresh);
+        if self.main.size() > before && self.unread.as_ref().is_some_and(|unread| unread.on_main) {
+            self.turn_unread(); // what follows here are other entries than those
+        }
+        match extended {
             Ok(()) => {
                 self.main.remember(head);
-                Admission::Advanced
+                if parted { Admission::Fork } else { Admission::Advanced }
             }
-            Err(EntryError::UpgradeNeeded { version }) => Admission::UpgradeNeeded { version },
+            Err(EntryError::UpgradeNeeded { version }) => {
+                let read = usize::try_from(self.main.size() - before).unwrap_or(usize::MAX);
+                self.keep_unread(head, version, offer.fresh.get(read..).unwrap_or_default(), true);
+                Admission::UpgradeNeeded { version }
+            }
             Err(error) => {
                 // The valid entries before it are kept, and count as pending.
                 let number = self.main.size();
@@ -240,28 +254,38 @@ impl Register {
             if offer.common < point || shared < tail.len().min(known) {
                 return Admission::ThirdBranch;
             }
-            drop(other.extend(tail.get(known..).unwrap_or_default())); // an invalid entry stops the branch there
+            let fresh = tail.get(known..).unwrap_or_default();
+            let before = other.size();
+            let extended = other.extend(fresh); // an invalid entry stops the branch there
+            let read = usize::try_from(other.size() - before).unwrap_or(usize::MAX);
             if offer.size <= other.size() {
                 other.remember(head);
+            } else if let Err(EntryError::UpgradeNeeded { version }) = extended {
+                self.keep_unread(head, version, fresh.get(read..).unwrap_or_default(), false);
             }
             return Admission::Fork;
         }
         if self.main.newest_head_size() > offer.common && self.fork.is_none() {
             self.fork = self.prove_fork(&head, Some(offer)).map(Arc::new);
         }
-        let (Some(_), Some(other)) = (&self.fork, self.start_other(offer)) else { return Admission::EntriesMismatch };
+        let (Some(_), Some((other, extended))) = (&self.fork, self.start_other(offer)) else {
+            return Admission::EntriesMismatch;
+        };
         let other = self.other.insert(other);
+        let read = usize::try_from(other.size() - offer.common).unwrap_or(usize::MAX);
         if offer.size <= other.size() {
             other.remember(head);
+        } else if let Err(EntryError::UpgradeNeeded { version }) = extended {
+            self.keep_unread(head, version, offer.fresh.get(read..).unwrap_or_default(), false);
         }
         Admission::Fork
     }
 
-    fn start_other(&self, offer: &Offer<'_>) -> Option<Branch> {
+    fn start_other(&self, offer: &Offer<'_>) -> Option<(Branch, Result<(), EntryError>)> {
         let edge = self.main.tree().edge(offer.common)?;
         let before = self.main.proof_of_last(offer.common).map(|(entry, proof)| Arc::new((entry.clone(), proof)));
         let mut other = Branch::from_edge(&edge, before, self.main.state_at(offer.common)?);
-        drop(other.extend(offer.fresh));
-        Some(other)
+        let extended = other.extend(offer.fresh);
+        Some((other, extended))
     }
 }

@@ -14,7 +14,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::fact::{After, Binding, Reason, Scope, Terms};
+use super::fact::{After, Binding, Reason, Scope, Terms, Version};
+use super::query::KeyQuery;
+use super::webvh::WebvhBody;
 use crate::credential::Credential;
 use crate::credential::json::{Json, Object};
 use crate::did;
@@ -31,6 +33,7 @@ pub struct Record {
     entry: OnceLock<Option<Box<TrustEntry>>>,
     resolved: OnceLock<Option<Box<did::DidDocument>>>,
     foreign: OnceLock<Option<Box<(Credential, Bitstring)>>>,
+    webvh: OnceLock<Option<Box<WebvhBody>>>,
 }
 
 impl Record {
@@ -46,6 +49,7 @@ impl Record {
             entry: OnceLock::new(),
             resolved: OnceLock::new(),
             foreign: OnceLock::new(),
+            webvh: OnceLock::new(),
         }
     }
 
@@ -74,6 +78,12 @@ impl Record {
     /// Returns the DID document with its keys, as credentials are proven by them; `None` when it is none.
     pub fn resolved(&self) -> Option<&did::DidDocument> {
         self.resolved.get_or_init(|| did::DidDocument::parse(&self.body).ok().map(Box::new)).as_deref()
+    }
+
+    /// Returns the did:webvh log, verified as far as it holds; [`Reason::BodyMalformed`] when nothing of it does.
+    pub fn webvh(&self) -> Result<&WebvhBody, Reason> {
+        let cell = self.webvh.get_or_init(|| WebvhBody::read(&self.body).ok().map(Box::new));
+        cell.as_deref().ok_or(Reason::BodyMalformed)
     }
 
     /// Returns a status list that stands as a credential of its own; nothing says yet who signed it.
@@ -212,8 +222,27 @@ impl DidDocument {
         self.methods.iter().find(|m| m.id.as_deref() == Some(id))
     }
 
+    /// Asks for a verification method.
+    pub(super) fn says(&self, query: &KeyQuery<'_>) -> Version<()> {
+        if self.id.as_deref() != Some(query.did) {
+            return Version::unknown(Reason::BodyIdentity);
+        }
+        let listed = match self.relationship(query.relationship) {
+            Ok(listed) => listed.iter().any(|id| id == query.method),
+            Err(reason) => return Version::unknown(reason),
+        };
+        let good = self.method(query.method).is_some_and(|method| {
+            method.controller.as_deref() == Some(query.did) && method.multibase.as_deref() == Some(query.public)
+        });
+        if good && listed { Version::yes(()) } else { Version::no(Reason::NoFact) }
+    }
+
     fn read(body: &[u8]) -> Option<Self> {
-        let value = Json::parse_canonical(body).ok()?;
+        Self::of(&Json::parse_canonical(body).ok()?)
+    }
+
+    /// Reads a document that is JSON already.
+    pub(super) fn of(value: &Json) -> Option<Self> {
         let document = value.as_object()?;
         let did = document.get("id").and_then(Json::as_str);
         let mut methods = match document.get("verificationMethod") {

@@ -49,7 +49,7 @@ impl Ground {
     pub fn of(register: &Register) -> Result<Self, DraftError> {
         let size = register.size_newest();
         let signed = register.newest_head().map_or(0, |head| head.checkpoint().size);
-        if register.is_forked() || register.frozen().is_some() || signed != size {
+        if register.is_forked() || register.tail().is_some() || signed != size {
             return Err(DraftError::Stopped);
         }
         let edge = register.edge(size).ok_or(DraftError::Stopped)?;

@@ -329,6 +329,14 @@ pub struct Scope {
     pub resources: Vec<String>,
 }
 
+impl Scope {
+    /// True when it covers this action on this resource.
+    pub fn permits(&self, action: &str, resource: &str) -> bool {
+        let covers = |allowed: &[String], wanted: &str| allowed.iter().any(|a| a == "*" || a == wanted);
+        covers(&self.actions, action) && covers(&self.resources, resource)
+    }
+}
+
 /// A register as a charter or an edge names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Binding {

@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::fact::{self, After, Fact, Holds, Outcome, Reason, Terms, Version};
 use super::record::RecordKey;
 use super::state::Register;
+use super::webvh;
 use crate::digest::Digest;
 use crate::limits;
 use crate::status::native::StatusList;
@@ -52,7 +53,11 @@ impl Register {
     /// Judges a verification method.
     pub fn key_fact(&self, bodies: &Bodies, query: &KeyQuery<'_>) -> Fact<()> {
         let Ok(key) = RecordKey::did(query.did) else { return Fact::new(Outcome::Absent, Reason::NoFact) };
-        let (main, other) = self.sequences(&key, || |digest: Option<&Digest>| read_key(bodies, digest, query));
+        let (main, other) = if webvh::is_webvh(query.did) {
+            self.sequences(&key, || webvh::reader(bodies, query))
+        } else {
+            self.sequences(&key, || |digest: Option<&Digest>| read_key(bodies, digest, query))
+        };
         let fact = fact::judge(&main, &other);
         self.brake_records(fact, &key)
     }
@@ -202,19 +207,10 @@ impl Register {
 
 fn read_key(bodies: &Bodies, digest: Option<&Digest>, query: &KeyQuery<'_>) -> Version<()> {
     let Some(digest) = digest else { return Version::no(Reason::NoRecord) };
-    let document = match bodies.need(digest).and_then(|record| record.did_document()) {
-        Ok(document) if document.id.as_deref() == Some(query.did) => document,
-        Ok(_) => return Version::unknown(Reason::BodyIdentity),
-        Err(reason) => return Version::unknown(reason),
-    };
-    let listed = match document.relationship(query.relationship) {
-        Ok(listed) => listed.iter().any(|id| id == query.method),
-        Err(reason) => return Version::unknown(reason),
-    };
-    let good = document.method(query.method).is_some_and(|method| {
-        method.controller.as_deref() == Some(query.did) && method.multibase.as_deref() == Some(query.public)
-    });
-    if good && listed { Version::yes(()) } else { Version::no(Reason::NoFact) }
+    match bodies.need(digest).and_then(|record| record.did_document()) {
+        Ok(document) => document.says(query),
+        Err(reason) => Version::unknown(reason),
+    }
 }
 
 /// Reads versions of a list one after the other. Purpose and bits stay those of the first usable version, and the length

@@ -21,11 +21,12 @@ pub use super::branch::Stand;
 use super::entry::{Entry, EntryError};
 use super::fork::{ForkError, ForkProof};
 use super::record::RecordKey;
+use super::unread::Unread;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::{Checkpoint, SignedHead};
 use crate::log::cosignature::Cosignature;
-use crate::log::merkle::Edge;
+use crate::log::merkle::{Edge, Tree};
 use crate::log::policy::Quorum;
 use crate::trie::Trie;
 
@@ -85,6 +86,7 @@ pub struct Register {
     pub(super) other: Option<Branch>,
     pub(super) fork: Option<Arc<ForkProof>>,
     pub(super) frozen: Option<Arc<Frozen>>,
+    pub(super) unread: Option<Arc<Unread>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
     recognitions: Arc<BTreeSet<RecordKey>>,
@@ -101,6 +103,7 @@ impl Register {
             other: None,
             fork: None,
             frozen: None,
+            unread: None,
             w: 0,
             recognitions: Arc::default(),
         }
@@ -224,6 +227,11 @@ impl Register {
     /// Returns the root at a size; `None` beyond N and below the base.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.main.tree().root_at(size)
+    }
+
+    /// Returns the hashes of the main branch.
+    pub fn tree(&self) -> &Tree {
+        self.main.tree()
     }
 
     /// Returns an entry by its number.
@@ -425,6 +433,7 @@ impl Register {
         }
         self.other = self.main.split(point);
         self.main.join(other);
+        self.turn_unread();
     }
 
     fn move_w(&mut self, w: u64) {

@@ -1,6 +1,8 @@
 //! Tests that need a publisher, witnesses and a register together.
 #![allow(clippy::unwrap_used)]
 
+mod branches;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,8 +17,9 @@ use super::record::RecordKey;
 use super::state::{Register, StateError, Witnessing};
 use crate::digest::Digest;
 use crate::key::{Algorithm, SecretKey, VerifierKey, origin_of};
+use crate::log::checkpoint::{Checkpoint, SignedHead};
 use crate::log::cosignature::{self, Cosignature};
-use crate::log::note::{self, SignatureLine};
+use crate::log::note::{self, Note, SignatureLine};
 use crate::log::policy::Quorum;
 use crate::status::native::StatusList;
 use crate::time::Time;
@@ -289,4 +292,89 @@ fn one_pending_revocation_counts_at_once_in_a_large_list() {
     publisher.publish(&mut register, vec![put_body(key, records[2].body())]);
     assert_eq!(ask(&register, 7), (Outcome::Withdrawn, Some(Reason::MassWithdrawal)));
     assert_eq!(ask(&register, 8), (Outcome::Granted, None));
+}
+
+/// A head over one valid entry, then one of version 2, then another valid one.
+fn beyond(publisher: &Publisher, ground: &Ground, label: &str) -> (SignedHead, Vec<Bytes>) {
+    let first = ground.prepare(Time::START, vec![put(&format!("notice/{label}"))]).unwrap();
+    let later = Bytes::from_static(b"\xa2\x00\x02\x01\x61\x78");
+    let second = first.ground().prepare(Time::START, vec![put("notice/after")]).unwrap();
+    let mut entries: Vec<Bytes> = first.entries().iter().map(|entry| entry.bytes().clone()).collect();
+    entries.push(later);
+    entries.extend(second.entries().iter().map(|entry| entry.bytes().clone()));
+    (signed_over(publisher, ground, &entries), entries)
+}
+
+fn signed_over(publisher: &Publisher, ground: &Ground, entries: &[Bytes]) -> SignedHead {
+    let mut edge = ground.edge.clone();
+    entries.iter().for_each(|entry| edge.append(entry));
+    let checkpoint = Checkpoint { origin: publisher.origin().to_owned(), size: edge.size(), root: edge.root() };
+    let line = note::sign(&checkpoint.text(), &publisher.keys[0], &publisher.secret);
+    SignedHead::authenticate(Note::new(checkpoint.text(), vec![line]), publisher.origin(), publisher.keys()).unwrap()
+}
+
+#[test]
+fn entries_of_a_later_version_are_kept_and_nothing_after_them_is_read() {
+    let publisher = Publisher::new();
+    let mut register = publisher.register();
+    publisher.publish(&mut register, vec![put("notice/1")]);
+    let (head, entries) = beyond(&publisher, &Ground::of(&register).unwrap(), "2");
+    let needed = Admission::UpgradeNeeded { version: 2 };
+    assert_eq!(register.admit(head.clone(), vec![], 1, &entries), needed);
+    assert_eq!(register.admit(head, vec![], 1, &entries), needed);
+    let unread = register.unread().unwrap();
+    assert_eq!((register.size_newest(), unread.number, unread.head.checkpoint().size), (2, 2, 4));
+    assert_eq!(unread.entries, entries[1..]);
+    assert!(!register.is_forked() && register.frozen().is_none());
+    assert!(Ground::of(&register).is_err());
+    let longer = [&entries[..], &[Bytes::from_static(b"anything")]].concat();
+    let head = signed_over(&publisher, &publisher_ground(&register, 1), &longer);
+    assert_eq!(register.admit(head, vec![], 1, &longer), needed);
+    assert_eq!(register.unread().unwrap().head.checkpoint().size, 5);
+    assert!(!register.is_forked());
+}
+
+fn publisher_ground(register: &Register, size: u64) -> Ground {
+    let mut ground = Ground::empty(register.origin());
+    (ground.edge, ground.state) = (register.edge(size).unwrap(), register.state_at(size).unwrap());
+    ground
+}
+
+#[test]
+fn a_head_beside_one_that_cannot_be_read_is_a_fork() {
+    let publisher = Publisher::new();
+    for (label, size) in [("smaller", 2), ("equal", 4), ("larger", 6)] {
+        let mut register = publisher.register();
+        let first = publisher.publish(&mut register, vec![put("notice/1")]);
+        let (head, entries) = beyond(&publisher, &Ground::of(&register).unwrap(), "2");
+        register.admit(head, vec![], 1, &entries);
+        let ground = publisher_ground(&register, 2);
+        let mut draft = ground.prepare(Time::START, vec![put("notice/other")]).unwrap();
+        let mut other: Vec<Bytes> = draft.entries().iter().map(|entry| entry.bytes().clone()).collect();
+        while 2 + (other.len() as u64) < size.max(3) {
+            draft = draft.ground().prepare(Time::START, vec![put(&format!("notice/{}", other.len()))]).unwrap();
+            other.extend(draft.entries().iter().map(|entry| entry.bytes().clone()));
+        }
+        let head = signed_over(&publisher, &ground, &other);
+        assert_eq!(register.admit(head, vec![], 2, &other), Admission::Fork, "{label}");
+        let proof = register.fork_proof().unwrap();
+        assert!(proof.check(register.origin(), register.keys()).is_ok(), "{label}");
+        assert!(register.unread().is_some() && register.tail().is_none(), "{label}");
+        // What both histories have in common is witnessed as before.
+        publisher.witness(&mut register, &first);
+        assert_eq!(register.size_witnessed(), 1, "{label}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_on_the_other_branch_is_kept_too() {
+    let publisher = Publisher::new();
+    let mut register = publisher.register();
+    publisher.publish(&mut register, vec![put("notice/1")]);
+    let ground = Ground::of(&register).unwrap();
+    publisher.publish(&mut register, vec![put("notice/2")]);
+    let (head, entries) = beyond(&publisher, &ground, "else");
+    assert_eq!(register.admit(head, vec![], 1, &entries), Admission::Fork);
+    assert!(register.unread().is_some() && register.tail().is_none());
+    assert_eq!((register.size_newest(), register.size_other()), (2, 2));
 }

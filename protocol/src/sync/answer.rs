@@ -79,8 +79,8 @@ fn own(replica: &Replica, witness: &str, after: &str) -> Response {
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     let register = replica.register(origin)?;
-    let mut newest = match register.frozen() {
-        Some(frozen) => bare_head(&frozen.head),
+    let mut newest = match register.tail() {
+        Some(tail) => bare_head(tail.head),
         None => bare_message(register.newest_stand()?),
     };
     let size = newest.checkpoint.size;
@@ -95,11 +95,11 @@ fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {
     Some(Response::Entries { newest: Box::new(newest), witnessed, timestamp })
 }
 
-/// Entries of the main branch below `size`, and where the register is frozen all that its last head holds.
+/// Entries of the main branch below `size`, and where the register stopped all that its last head holds.
 pub(crate) fn entries_from(register: &Register, first: u64, size: u64) -> impl Iterator<Item = Bytes> {
-    let frozen = register.frozen();
-    let skipped = frozen.map_or(0, |frozen| first.saturating_sub(frozen.number));
-    let tail = frozen.into_iter().flat_map(|frozen| std::iter::once(&frozen.entry).chain(&frozen.rest));
+    let tail = register.tail();
+    let skipped = tail.map_or(0, |tail| first.saturating_sub(tail.number));
+    let tail = tail.into_iter().flat_map(|tail| tail.entries());
     let tail = tail.skip(usize::try_from(skipped).unwrap_or(usize::MAX)).cloned();
     let valid = register.entries(first, size).map(|entry| entry.bytes().clone());
     valid.chain(tail).take(usize::try_from(size.saturating_sub(first)).unwrap_or(usize::MAX))

@@ -213,7 +213,7 @@ impl Duties {
     }
 
     /// Returns the name under which the charter lists our cosignature key.
-    fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
+    pub(super) fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
         let keys = self.witness.as_ref()?;
         Some((replica.witnesses().cosigner(&keys.cosign.0)?, keys))
     }
@@ -378,10 +378,14 @@ impl Duties {
     }
 }
 
-/// A witness makes no statement about a register that is forked, frozen, or holds entries beyond its newest head.
+/// A witness makes no statement about a register that is forked, frozen, has entries that cannot be read, or holds
+/// entries beyond its newest head.
 fn vouches_for(register: &Register) -> bool {
     let newest = register.newest_head().map(|head| head.checkpoint().size);
-    !register.is_forked() && register.frozen().is_none() && newest == Some(register.size_newest())
+    !register.is_forked()
+        && register.frozen().is_none()
+        && register.unread().is_none()
+        && newest == Some(register.size_newest())
 }
 
 pub(super) fn is_whole(register: &Register, replica: &Replica) -> bool {

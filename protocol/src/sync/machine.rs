@@ -27,6 +27,7 @@ use bytes::Bytes;
 use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
+use super::fence::Fence;
 use super::message::{
     EvidenceMessage, ForkMessage, HeadMessage, MessageError, Request, Response, Signed, StatementMessage,
 };
@@ -129,6 +130,7 @@ pub struct Machine {
     replica: Replica,
     duties: Duties,
     pub(super) peers: Peers,
+    pub(super) fence: Fence,
     next_ticket: u64,
     checks: BTreeMap<u64, Source>,
     parked: BTreeMap<u64, (Option<String>, Parked)>,
@@ -151,6 +153,7 @@ impl Machine {
             replica: Replica::new(charter),
             duties,
             peers: Peers::new(pace),
+            fence: Fence::default(),
             next_ticket: 1,
             checks: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -179,6 +182,8 @@ impl Machine {
     /// Begins: whatever our duties left open is done now.
     pub fn started(&mut self, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
+        // By a clock that is behind, what was signed before would pass for an answer.
+        self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
         self.replica.drop_unneeded_bodies();
         self.take_back_own_view();
         self.duties.begin(&self.replica, self.now());
@@ -224,6 +229,21 @@ impl Machine {
     fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
+    }
+
+    /// The name under which the charter lists our own cosignature key.
+    pub(super) fn own_witness(&self) -> Option<String> {
+        self.duties.witness_name(&self.replica).map(|(name, _)| name.to_owned())
+    }
+
+    /// Cosignatures whose head has not come.
+    pub(super) fn early_cosignatures(&self, origin: &str) -> impl Iterator<Item = &Cosignature> {
+        self.early.get(origin).into_iter().flatten()
+    }
+
+    /// True while a change of the register is on its way to the disk.
+    pub(super) fn is_changing(&self, origin: &str) -> bool {
+        self.busy.contains_key(origin)
     }
 
     // ---- gossip ----------------------------------------------------------------------------------------------------
@@ -305,10 +325,14 @@ impl Machine {
         }
         let ticket = self.ticket();
         self.checks.insert(ticket, source);
+        if let Job::Head { message, .. } = &job {
+            self.fence.in_check.insert(ticket, message.checkpoint.origin.clone());
+        }
         self.outputs.push(Output::Check(ticket, Box::new(job)));
     }
 
     fn checked(&mut self, ticket: u64, result: Result<Checked, Fault>) {
+        self.fence.in_check.remove(&ticket);
         let Some(source) = self.checks.remove(&ticket) else { return };
         match result {
             Err(fault) => {
@@ -411,6 +435,7 @@ impl Machine {
         let admission = register.admit(head, cosignatures, first, &entries);
         if sizes.0 > register.size_newest() {
             self.duties.saw(&origin, sizes.0);
+            self.fence.saw(&origin, sizes.0);
         }
         let changed = fingerprint(&register) != fingerprint(&before);
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {
@@ -833,7 +858,8 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    (sizes, register.is_forked(), register.frozen().is_some(), stands)
+    let unread = register.unread().map(|unread| unread.head.checkpoint().clone());
+    (sizes, register.is_forked(), register.frozen().is_some(), unread, stands)
 }
 
 fn cosignature_bytes(cosignature: &Cosignature) -> Bytes {

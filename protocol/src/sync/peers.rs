@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::fence::Compared;
 use super::frontier::FrontierTrie;
 use super::machine::Machine;
 use super::message::{
@@ -26,6 +27,7 @@ use crate::status::delta::Delta;
 struct PeerState {
     /// Places of its frontier asked for since the last exchange began.
     descents: usize,
+    compared: Compared,
     waiting: VecDeque<Request>,
     under_way: BTreeMap<u64, Request>,
 }
@@ -196,6 +198,30 @@ impl Peers {
         }
     }
 
+    /// A question about a peer's frontier was answered, or was not. The peer is compared once none is left.
+    pub(super) fn frontier_done(&mut self, peer: &Peer, answered: bool) {
+        let Some(state) = self.states.get_mut(peer) else { return };
+        let is_frontier = |request: &Request| matches!(request, Request::Frontier { .. });
+        if answered && !state.waiting.iter().chain(state.under_way.values()).any(is_frontier) {
+            state.compared = Compared::Answered;
+        } else if !answered && state.compared == Compared::Asked {
+            state.compared = Compared::Silent;
+        }
+    }
+
+    /// Counts the connected peers, those that have been compared, and those that are being asked for the first time.
+    pub(super) fn compared(&self) -> (usize, usize, usize) {
+        let count = |of: Compared| self.states.values().filter(|state| state.compared == of).count();
+        (self.states.len(), count(Compared::Answered), count(Compared::Asked))
+    }
+
+    /// True while entries of a register are being fetched.
+    pub(super) fn fetches(&self, origin: &str) -> bool {
+        let of = |request: &Request| matches!(request, Request::Entries { origin: o, .. } if o == origin);
+        let asks = |state: &PeerState| state.waiting.iter().chain(state.under_way.values()).any(of);
+        self.entries.contains_key(origin) || self.states.values().any(asks)
+    }
+
     /// Returns the next request that may go out.
     pub(super) fn next(&mut self) -> Option<(Peer, Request)> {
         let ready = |state: &&mut PeerState| {
@@ -217,7 +243,10 @@ impl Peers {
 
     /// A request came to nothing: what was half fetched is dropped. The next tick asks another peer for a body, the next
     /// exchange of frontiers for entries, so that what nobody holds is not asked for in a circle.
-    pub(super) fn failed(&mut self, request: &Request) {
+    pub(super) fn failed(&mut self, peer: &Peer, request: &Request) {
+        if matches!(request, Request::Frontier { .. }) {
+            self.frontier_done(peer, false);
+        }
         match request {
             Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
             Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
@@ -259,6 +288,7 @@ impl Machine {
             (Request::Frontier { prefix, .. }, Response::Frontier { charter, views, misbehaved, node, .. }) => {
                 self.want_witness_proofs(peer, misbehaved);
                 self.compared(peer, &prefix, charter, &views, node);
+                self.peers.frontier_done(peer, true);
             }
             (Request::Entries { origin, first }, Response::Entries { newest, witnessed, timestamp }) => {
                 if let Some((checkpoint, signed)) = timestamp {
@@ -329,7 +359,7 @@ impl Machine {
         }
         let held = self.replica().register(&leaf.origin).cloned();
         let size = held.as_ref().map_or(0, |r| r.size_newest());
-        // Of a frozen register, as far as the head that froze it.
+        // Of a register that stopped, as far as the head that stopped it.
         let newest = self.replica().frontier_leaf(&leaf.origin).map_or(0, |ours| ours.newest);
         let witnessed = held.as_ref().map_or(0, |r| r.size_witnessed());
         let published =

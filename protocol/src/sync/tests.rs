@@ -658,6 +658,42 @@ fn what_froze_a_register_reaches_followers_and_bundles() {
     assert!(register.frozen().is_some());
 }
 
+/// A head over a grant, then an entry of version 2.
+fn later_head() -> HeadMessage {
+    let mut head = Publisher::new("interior.example").publish(&[grant()]).heads.remove(0);
+    head.entries.push(Bytes::from_static(b"\xa2\x00\x02\x01\x61\x78"));
+    let mut tree = crate::log::merkle::Tree::default();
+    head.entries.iter().for_each(|entry| tree.push(crate::log::merkle::leaf_hash(entry)));
+    (head.checkpoint.size, head.checkpoint.root) = (2, tree.root());
+    let line = note::sign(&head.checkpoint.text(), &register_key("interior.example"), &secret("interior.example"));
+    head.own = vec![Signed::from_line(&line)];
+    head
+}
+
+#[test]
+fn entries_of_a_later_version_reach_followers_and_bundles_and_survive_a_restart() {
+    let mut net = network();
+    (0..5).for_each(|i| net.node(i).gossip_off = true);
+    let submission = Submission { heads: vec![later_head()], ..Submission::default() };
+    net.submit(4, submission).expect("it is kept");
+    net.tick(60);
+    let unread = |register: &crate::register::state::Register| {
+        register.unread().map(|unread| (unread.number, unread.head.checkpoint().size))
+    };
+    for i in 0..5 {
+        let register = net.node(i).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+        assert_eq!(unread(&register), Some((1, 2)), "node {i}");
+        assert_eq!((register.size_newest(), register.size_witnessed()), (1, 0), "node {i}");
+    }
+    let bundle = crate::bundle::Bundle::of(net.node(1).machine.replica());
+    let (opened, _) = bundle.open(START_MS / 1000).expect("it holds");
+    assert_eq!(opened.register(&origin("interior.example")).and_then(|register| unread(register)), Some((1, 2)));
+    assert!(crate::bundle::Bundle::of(&opened) == bundle);
+    net.restart(2, witness("C"));
+    let register = net.node(2).machine.replica().register(&origin("interior.example")).cloned().expect("held");
+    assert_eq!(unread(&register), Some((1, 2)));
+}
+
 #[test]
 fn a_bundle_of_what_a_bundle_gave_is_the_same() {
     let mut net = network();

@@ -12,7 +12,9 @@ use crate::register::record::RecordKey;
 use crate::register::state::Register;
 use crate::snapshot::Snapshot;
 use crate::time::Time;
-use crate::trust::{Anchor, Missing, MissingReason, NotFound, TrustPath, TrustRegister, trust_path};
+use crate::trust::{
+    Anchor, Missing, MissingReason, NotFound, TrustPath, TrustRegister, trust_path, trust_path_as_read,
+};
 use crate::verdict::{Check, CheckName, Code, Evidence};
 
 /// The action that a credential's issuer must be authorised for.
@@ -108,6 +110,7 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
     };
     let offers = Offers::find(case.snapshot, credential.contexts());
     let mut refusals: Vec<(Vec<String>, NotFound, bool)> = Vec::new();
+    let mut unread = None;
     for chosen in &offers.sets {
         let Some(contexts) = case.snapshot.contexts(chosen) else { continue };
         let types = match credential.expanded_types(&contexts) {
@@ -149,8 +152,15 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
             },
             Err(refusal) => {
                 if refusals.is_empty() {
-                    grounds.contexts = contexts;
+                    grounds.contexts = contexts.clone();
                     grounds.contexts_settled = chosen.is_empty();
+                }
+                if let Some(path) = unread_path(case, credential.issuer(), &types, &refusal)
+                    && off_path(case.snapshot, &path, chosen).is_none()
+                {
+                    let (code, reason) = indefinite(case, &types, &refusal);
+                    let check = Check::refused(CheckName::Authority, code, reason, path_evidence(case, &path));
+                    unread.get_or_insert((contexts, types.clone(), path, check));
                 }
                 let settled = is_settled(case, credential.issuer(), &types, chosen);
                 refusals.push((types, refusal, settled));
@@ -159,6 +169,10 @@ pub(super) fn judge<'a>(case: &Case<'a>, credential: &Credential) -> Grounds<'a>
     }
     if !case.policy.trust {
         return grounds;
+    }
+    if let Some((contexts, types, path, check)) = unread {
+        let (types, path) = (Some(types), Some(path));
+        return Grounds { contexts, contexts_settled: true, types, context_problem: None, path, check, ..grounds };
     }
     let known = offers.complete && grounds.context_problem.is_none();
     grounds.check = match refusals.first() {
@@ -236,8 +250,19 @@ fn off_path(snapshot: &Snapshot, path: &TrustPath, chosen: &[(String, Digest)]) 
     None
 }
 
+/// The path that would be there if what cannot be read took nothing back: document and lists are looked for on it.
+fn unread_path(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound) -> Option<TrustPath> {
+    let met = refusal.missing.iter().any(|missing| missing.reason == MissingReason::UpgradeNeeded);
+    let anchors = case.snapshot.charter().anchors();
+    met.then(|| trust_path_as_read(case.snapshot, anchors, issuer, ISSUE, types, case.used).ok()).flatten()
+}
+
+fn path_evidence(case: &Case<'_>, path: &TrustPath) -> Vec<Evidence> {
+    evidence(case, path.steps.iter().map(|step| &step.register))
+}
+
 fn granted(case: &Case<'_>, path: &TrustPath) -> Check {
-    let evidence = evidence(case, path.steps.iter().map(|step| &step.register));
+    let evidence = path_evidence(case, path);
     let by = path.steps.last().map_or("", |step| step.authority.as_str());
     let until =
         Time::from_secs(path.valid_until).map_or_else(|| "further notice".to_owned(), |until| until.to_string());
@@ -279,9 +304,13 @@ fn refuse(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, s
 }
 
 /// Something that the search met could be either way.
-fn indefinite(case: &Case<'_>, types: &[String], refusal: &NotFound) -> (Code, String) {
+pub(super) fn indefinite(case: &Case<'_>, types: &[String], refusal: &NotFound) -> (Code, String) {
     let met = |reason| refusal.missing.iter().filter(move |missing| missing.reason == reason);
     let about = |missing: &&Missing| types.contains(&missing.subject);
+    if let Some(unread) = met(MissingReason::UpgradeNeeded).next() {
+        let reason = format!("the register of {} has entries of a newer version", unread.authority);
+        return (Code::UpgradeNeeded, reason);
+    }
     if let Some(pending) = met(MissingReason::Pending).find(about).or_else(|| met(MissingReason::Pending).next()) {
         return match wronged(case, &pending.authority) {
             Some(found) => found,
@@ -372,7 +401,7 @@ fn leads_on(case: &Case<'_>, issuer: &str, types: &[String], missing: &Missing) 
 }
 
 /// Returns why "no" cannot be said: a register that was searched is forked, frozen or too old.
-fn inconclusive(case: &Case<'_>, refusal: &NotFound) -> Option<String> {
+pub(super) fn inconclusive(case: &Case<'_>, refusal: &NotFound) -> Option<String> {
     if refusal.searched.is_empty() {
         return Some("no register was searched".to_owned());
     }

@@ -60,21 +60,50 @@ fn standing(age: Option<u64>, limit: u64, tolerated: Option<u64>) -> Standing {
 }
 
 /// Judges the ages of all that the verdict rests on.
-pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>) -> Freshness {
+pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str) -> Freshness {
     if grounds.path.is_none() && case.policy.trust {
         return Freshness::nothing(Check::skipped(CheckName::Freshness, "no trust path was used"));
     }
+    judge_all(case, grounds.used(), grounds.not_held(), is_silent(case, grounds, issuer))
+}
+
+/// Judges the ages of these registers and of the charter; `missing` is the origin of one that is not held, `silent` tells
+/// that the issuer no longer speaks for its own.
+pub(super) fn judge_all(
+    case: &Case<'_>,
+    registers: Vec<Bound<'_>>,
+    missing: Option<String>,
+    silent: bool,
+) -> Freshness {
     let mut found = Found::new(case);
-    if let Some(origin) = grounds.not_held() {
+    if let Some(origin) = missing {
         let need = Need { code: Code::RegisterMissing, register: Some(origin.clone()), have: None, want: None };
         let reason = format!("the register {origin} is on the path and not held under its keys");
         found.problems.push(Problem { code: Code::RegisterMissing, reason, need });
     }
-    for register in grounds.used() {
+    for register in registers {
         found.look_at(register);
+    }
+    if silent {
+        found.warn(Warning::IssuerSilent);
     }
     found.look_at_charter();
     found.conclude()
+}
+
+/// True when the owner of the issuer's register, or of one that is bound to the issuer itself, has not confirmed it within
+/// the policy's first limit: somebody else may still keep the issuer's documents fresh.
+fn is_silent(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str) -> bool {
+    let own = case.snapshot.replica().bound().values().filter(|bound| bound.entity == issuer);
+    let own = own.filter_map(|bound| {
+        let held = case.snapshot.held(&bound.binding.origin)?;
+        Some(Bound { held, keys: &bound.binding.keys })
+    });
+    let mut registers = grounds.home().ok().into_iter().chain(own);
+    registers.any(|register| {
+        let ages = case.snapshot.ages_under(register.held, register.keys, case.device);
+        ages.age(ages.published).is_some_and(|age| age > case.policy.limits.published_s)
+    })
 }
 
 struct Found<'a> {

@@ -1,35 +1,46 @@
 //! Signature and issuer: the key in the issuer's document, and what it signed.
 
 use super::authority::{Grounds, Homeless};
-use super::{Bound, Case, chain, fresh};
+use super::{Bound, Case, chain, fresh, webvh};
 use crate::credential::{Credential, Format, ProofError, Proven};
 use crate::did::{self, DidDocument, MethodError, Relationship};
 use crate::key::PublicKey;
 use crate::register::fact::{Outcome, Reason};
 use crate::register::query::KeyQuery;
 use crate::register::record::RecordKey;
+use crate::register::webvh::is_webvh;
 use crate::time::Time;
 use crate::verdict::{Check, CheckName, Code, Evidence};
 
 /// What a method is in one version of the issuer's document.
 #[derive(Debug, Clone, Copy)]
-struct Candidate<'d> {
-    key: PublicKey,
-    multikey: &'d str,
+pub(super) struct Candidate<'d> {
+    pub(super) key: PublicKey,
+    pub(super) multikey: &'d str,
     /// The first time from which the document itself says that the key no longer counts.
-    ends: Option<Time>,
+    pub(super) ends: Option<Time>,
 }
 
 /// Everything that the versions of the document give.
 #[derive(Debug, Default)]
-struct Candidates<'d> {
-    keys: Vec<Candidate<'d>>,
+pub(super) struct Candidates<'d> {
+    pub(super) keys: Vec<Candidate<'d>>,
     /// True when some version cannot be read, so that another key could stand there.
-    incomplete: bool,
+    pub(super) incomplete: bool,
     /// True when some version stands in the register, readable or not.
-    any: bool,
+    pub(super) any: bool,
     /// What the version at W says of the method.
-    at_w: Option<Result<(), MethodError>>,
+    pub(super) at_w: Option<Result<(), MethodError>>,
+}
+
+impl<'d> Candidates<'d> {
+    /// Adds a key; of one that is there the earliest end stays.
+    pub(super) fn add(&mut self, candidate: Candidate<'d>) {
+        match self.keys.iter_mut().find(|known| known.key == candidate.key) {
+            Some(known) => known.ends = [known.ends, candidate.ends].into_iter().flatten().min(),
+            None => self.keys.push(candidate),
+        }
+    }
 }
 
 /// Judges signature and issuer.
@@ -81,10 +92,6 @@ fn registered<'c>(
         let check = |name| Check::refused(name, Code::DidMissing, reason.clone(), Vec::new());
         (None, check(CheckName::Signature), check(CheckName::Issuer))
     };
-    if subject.starts_with("did:webvh:") {
-        // Such a document is made by its own log, not by a register's word.
-        return missing(format!("{subject} cannot be resolved here: did:webvh is not read yet"));
-    }
     let home = match grounds.home() {
         Ok(home) => home,
         // Then authority is unknown or fails, and says why; there is no document to read.
@@ -100,6 +107,9 @@ fn registered<'c>(
     let Ok(record) = RecordKey::did(subject) else {
         return missing(format!("{subject} is too long to be held"));
     };
+    if is_webvh(subject) {
+        return webvh::judge(case, credential, grounds, home, &record, subject);
+    }
     let evidence = vec![home.held.evidence(Some(record.as_str().to_owned()), case.as_of(home))];
     let candidates = read(home, &record, subject, credential.verification_method());
     let (proven, signature) = prove(credential, grounds, &candidates, evidence.clone());
@@ -145,16 +155,13 @@ fn read<'d>(home: Bound<'d>, record: &RecordKey, subject: &str, method: &str) ->
         let key = listed.and_then(|listed| Some((listed.key?, listed.multikey.as_deref()?)));
         let Some((key, multikey)) = key else { continue };
         let ends = listed.and_then(|listed| [listed.expires, listed.revoked].into_iter().flatten().min());
-        match found.keys.iter_mut().find(|known| known.key == key) {
-            Some(known) => known.ends = [known.ends, ends].into_iter().flatten().min(),
-            None => found.keys.push(Candidate { key, multikey, ends }),
-        }
+        found.add(Candidate { key, multikey, ends });
     }
     found
 }
 
 /// Tries every key that some version gives the method: only if none fits, and none is unread, is it a forgery.
-fn prove<'c>(
+pub(super) fn prove<'c>(
     credential: &'c Credential,
     grounds: &Grounds<'_>,
     candidates: &Candidates<'_>,
@@ -223,20 +230,7 @@ fn judge_key(
     let query = KeyQuery { did: subject, method, relationship, public };
     let fact = home.held.register().key_fact(home.held.bodies(), &query);
     match fact.outcome {
-        Outcome::Granted => match candidate.ends {
-            Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
-                Code::ClockDisputed,
-                format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
-            ),
-            Some(ends) if ends.secs() <= case.used => {
-                refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}"))
-            }
-            // What a version that cannot be read says of its end is not known.
-            _ if candidates.incomplete => {
-                refused(Code::DidMissing, format!("a version of the document of {subject} cannot be read"))
-            }
-            _ => passed(home, evidence),
-        },
+        Outcome::Granted => granted(case, candidates, candidate, home, (subject, method), evidence),
         Outcome::Withdrawn if fact.reason == Some(Reason::MassWithdrawal) => {
             let reason = format!("{method} is withdrawn with so much else that a quorum must see it first");
             refused(Code::MassWithdrawal, reason)
@@ -250,6 +244,35 @@ fn judge_key(
     }
 }
 
+/// A key that is granted counts unless its document ends its time, or might.
+pub(super) fn granted(
+    case: &Case<'_>,
+    candidates: &Candidates<'_>,
+    candidate: &Candidate<'_>,
+    home: Bound<'_>,
+    (subject, method): (&str, &str),
+    evidence: Vec<Evidence>,
+) -> Check {
+    let refused = |code, reason: String| Check::refused(CheckName::Issuer, code, reason, evidence.clone());
+    match candidate.ends {
+        Some(ends) if fresh::is_disputed(case, ends.secs()) => refused(
+            Code::ClockDisputed,
+            format!("{method} ended at {ends} by the witnesses' time, not by this device's"),
+        ),
+        Some(ends) if ends.secs() <= case.used => {
+            refused(Code::KeyWithdrawn, format!("{method} counts no longer since {ends}"))
+        }
+        // What a version that cannot be read says of its end is not known.
+        _ if candidates.incomplete => {
+            refused(Code::DidMissing, format!("a version of the document of {subject} cannot be read"))
+        }
+        _ if home.held.register().unread().is_some() => {
+            refused(Code::UpgradeNeeded, format!("an entry of a newer version may have withdrawn {method}"))
+        }
+        _ => passed(home, evidence),
+    }
+}
+
 fn passed(home: Bound<'_>, evidence: Vec<Evidence>) -> Check {
     let register = home.held.register();
     let reason = format!("the key is in its document, {} at {}", register.origin(), register.size_witnessed());
@@ -257,7 +280,7 @@ fn passed(home: Bound<'_>, evidence: Vec<Evidence>) -> Check {
 }
 
 /// The key is in no version: an answer only where the register is known to be whole and fresh.
-fn absent(
+pub(super) fn absent(
     case: &Case<'_>,
     home: Bound<'_>,
     candidates: &Candidates<'_>,

@@ -102,6 +102,10 @@ fn judge_native(
             let before = if reason == Some(Reason::After) { ", in the register before" } else { "" };
             rejecting(entry, fact.terms.unwrap_or(1), before, &evidence)
         }
+        (Outcome::Granted, _) if register.unread().is_some() => refused(
+            Code::UpgradeNeeded,
+            format!("index {index} of {list} may have been set by an entry of a newer version"),
+        ),
         (Outcome::Granted, _) => granted(home, record, entry, fact.terms.unwrap_or(0), &evidence),
         (Outcome::Pending, _) => {
             refused(Code::StatusMissing, format!("the list {list} is published, and not witnessed yet"))

@@ -130,7 +130,7 @@ fn key_reason(error: KeyError) -> &'static str {
         KeyError::Name => "key-name",
         KeyError::Id => "vkey-id",
         KeyError::Base64 => "base64",
-        KeyError::Algorithm => "vkey-algorithm",
+        KeyError::Algorithm | KeyError::MlDsa44 => "vkey-algorithm",
         KeyError::Length => "vkey-length",
         KeyError::Weak => "vkey-weak",
         KeyError::Multikey => "no verifier key",

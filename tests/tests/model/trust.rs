@@ -121,9 +121,11 @@ impl TrustRegister for Held {
     }
 
     fn recognitions(&self) -> impl Iterator<Item = Recognition<'_>> {
-        self.edges
-            .iter()
-            .map(|key| Recognition { entity: Cow::Borrowed(&key[0]), fact: Cow::Borrowed(&self.entries[key]) })
+        self.edges.iter().map(|key| Recognition {
+            entity: Cow::Borrowed(&key[0]),
+            label: Cow::Borrowed(&key[2]),
+            fact: Cow::Borrowed(&self.entries[key]),
+        })
     }
 
     fn authorization(&self, entity: &str, action: &str, resource: &str) -> Cow<'_, Fact<Terms>> {

@@ -1,11 +1,14 @@
 //! `register list` and `register show`: what is held of registers, and how old it is.
 
 use serde::Serialize;
+use standfast_node::ledger::overrides::Override;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::register::state::Register;
 use standfast_protocol::snapshot::Snapshot;
 
 use super::own_register;
+use crate::change::batch::{self, Waiting};
+use crate::change::fence;
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
@@ -27,15 +30,18 @@ struct RegisterDocument {
     records: u64,
     bodies_missing: u64,
     own_key: Option<String>,
+    waiting: Option<Waiting>,
+    overrides: Vec<Override>,
 }
 
-fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> RegisterDocument {
+fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> CliResult<RegisterDocument> {
     let replica = snapshot.replica();
     let origin = register.origin();
     let ages = snapshot.ages(origin, context.now.secs());
     let missing = register.bodies_needed().iter().filter(|digest| !replica.bodies().contains(digest)).count();
     let keys = context.keystore().list().unwrap_or_default();
-    RegisterDocument {
+    let waiting = batch::waiting(context)?.into_iter().find(|waiting| waiting.register == origin);
+    Ok(RegisterDocument {
         kind: "standfast/register/v1",
         origin: origin.to_owned(),
         entity: replica.bound().get(origin).map(|bound| bound.entity.clone()),
@@ -49,7 +55,9 @@ fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> Regi
         records: register.state_newest().len() as u64,
         bodies_missing: missing as u64,
         own_key: keys.into_iter().find(|key| key.origin.as_deref() == Some(origin)).map(|key| key.name),
-    }
+        waiting,
+        overrides: fence::overrides_of(context, origin)?,
+    })
 }
 
 /// What stands out about a register, in a few words.
@@ -74,7 +82,9 @@ pub(super) fn list(context: &Context) -> CliResult {
     }
     let snapshot = held::snapshot(context)?;
     let replica = snapshot.replica();
-    let registers = replica.registers().values().map(|register| document(context, &snapshot, register)).collect();
+    let registers: CliResult<_> =
+        replica.registers().values().map(|register| document(context, &snapshot, register)).collect();
+    let registers = registers?;
     let document = Document { kind: "standfast/registers/v1", registers };
     context.output.result(&document, |style| {
         if document.registers.is_empty() {
@@ -129,7 +139,7 @@ pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
         }
         found => found?,
     };
-    let document = document(context, &snapshot, register);
+    let document = document(context, &snapshot, register)?;
     context.output.result(&document, |style| {
         let (sign, state) = held::state(register);
         let mut out = format!("{} {}\n", style.sign(sign), words::origin_short(register.origin()));
@@ -148,6 +158,13 @@ pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
             row("published", held::published(&ages));
         }
         row("records", words::grouped(document.records));
+        if let Some(waiting) = &document.waiting {
+            row("waiting", waiting.words(context.now));
+        }
+        for made in &document.overrides {
+            let (size, at) = (words::grouped(made.size), words::at(made.at, context.now));
+            row("fence", format!("passed at size {size}, {at}: {}", words::clean(&made.reason)));
+        }
         if document.bodies_missing > 0 {
             row("missing", words::counted(document.bodies_missing, "body", "bodies"));
         }

@@ -247,6 +247,11 @@ fn missing_words(piece: &Missing) -> String {
         MissingReason::RegisterConflict => {
             format!("{authority} names different registers for these types (register-conflict)")
         }
+        MissingReason::UpgradeNeeded => {
+            format!(
+                "the register of {authority} has entries of a newer version than this program reads (upgrade-needed)"
+            )
+        }
         MissingReason::Limit => "more permissions than a search examines (limit)".to_owned(),
         MissingReason::Withdrawn => format!("{authority} has taken {subject} back (withdrawn)"),
         MissingReason::OutsideWindow => format!("{authority} permits {subject} at another time (outside-window)"),

@@ -121,6 +121,7 @@ impl Machine {
         let Checkpoint { origin, size, root } = head.checkpoint().clone();
         let ours = register.and_then(|register| register.root_at(size));
         if ours.is_none() {
+            self.fence.saw(&origin, size);
             if self.duties.saw(&origin, size) {
                 self.peers.ask_everybody();
             }

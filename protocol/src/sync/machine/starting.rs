@@ -30,7 +30,7 @@ impl Machine {
 
     /// A request came to nothing.
     pub(in crate::sync) fn request_failed(&mut self, peer: &Peer, request: &Request) {
-        self.peers.failed(request);
+        self.peers.failed(peer, request);
         let Some((own, _, learning)) = self.duties.learning(&self.replica) else { return };
         match request {
             // It holds no view of ours, so that its cosignatures were all there is.

@@ -1,6 +1,6 @@
 //! A foreign list: a Bitstring Status List credential that stands in the register as its signer made it.
 
-use super::super::key;
+use super::super::{key, webvh};
 use super::{Bound, Case, passing, rejecting};
 use crate::credential::StatusEntry;
 use crate::did::{self, Relationship};
@@ -8,6 +8,7 @@ use crate::freshness::{self, Validity};
 use crate::register::body::Record;
 use crate::register::query::KeyQuery;
 use crate::register::record::RecordKey;
+use crate::register::webvh::is_webvh;
 use crate::status::bitstring;
 use crate::time::Time;
 use crate::verdict::{Check, CheckName, Code};
@@ -39,6 +40,10 @@ pub(super) fn judge(
         return Some(rejecting(entry, value, "", &evidence));
     }
     let (list, index) = (&entry.list, entry.index);
+    if home.held.register().unread().is_some() {
+        let reason = format!("index {index} of {list} may have been set by an entry of a newer version");
+        return Some(refused(Code::UpgradeNeeded, reason));
+    }
     if let Some(reason) = readings.iter().find_map(|reading| reading.err()) {
         let code = if reason == NOT_THE_ISSUERS { Code::StatusForeign } else { Code::StatusMissing };
         return Some(refused(code, format!("the list {list}: {reason}")));
@@ -97,6 +102,10 @@ fn is_signed_by_issuer(case: &Case<'_>, home: Bound<'_>, issuer: &str, body: &Re
     let (subject, _) = did::split_method(method).ok_or(NOT_THE_ISSUERS)?;
     if subject != issuer || credential.issuer() != issuer {
         return Err(NOT_THE_ISSUERS);
+    }
+    if is_webvh(subject) {
+        let key = webvh::granted_key(case, home, subject, method).ok_or(NOT_THE_ISSUERS)?;
+        return if case.snapshot.is_list_proven(body, key) { Ok(()) } else { Err(NOT_THE_ISSUERS) };
     }
     let record = RecordKey::did(subject).map_err(|_| NOT_THE_ISSUERS)?;
     let digest = home.held.digest_witnessed(&record).ok_or("the document of its signer is not held")?;

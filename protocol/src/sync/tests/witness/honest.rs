@@ -1,5 +1,7 @@
 //! Random honest histories: whatever happens to machines, disks, clocks and links, no proof comes of it.
 
+#![allow(clippy::print_stdout, reason = "counts and the seed belong to what the test shows")]
+
 use super::*;
 
 /// SplitMix64.
@@ -87,8 +89,7 @@ fn history(seed: u64, steps: u64) -> Told {
     net.run();
     net.tick(60);
     for i in 0..5 {
-        let proofs: Vec<_> = net.node(i).machine.replica().witness_proofs().values().cloned().collect();
-        for proof in proofs {
+        if let Some(proof) = net.node(i).machine.replica().witness_proofs().values().next().cloned() {
             let shown = net.node(i).machine.replica().check_witness_proof(&proof).expect("held");
             panic!("seed {seed}: node {i} has a proof against an honest witness: {} {shown:?}", proof.witness());
         }
@@ -101,7 +102,7 @@ fn history(seed: u64, steps: u64) -> Told {
 
 #[test]
 fn no_honest_history_gives_a_proof() {
-    let count: u64 = std::env::var("STANDFAST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let count: u64 = std::env::var("STANDFAST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let first = std::env::var("STANDFAST_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let mut sum = Told::default();
     for seed in first..first + count {
