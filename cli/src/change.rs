@@ -461,7 +461,7 @@ fn gather_draft(
     let replica = Desk::open(context)?.replica(context)?;
     let (origin, key) = match (own_register(context, change.register.as_deref()), &change.register) {
         (Ok(own), _) => (own.origin.clone().unwrap_or_default(), own.name),
-        (Err(_), Some(beginning)) => (held::register(&replica, beginning)?.origin().to_owned(), "KEY".to_owned()),
+        (Err(_), Some(beginning)) => (held::bound(&replica, beginning)?, "KEY".to_owned()),
         (Err(missing), None) => {
             return Err(missing.hint("or say whose register it is, and sign where the key is: --register"));
         }
@@ -601,11 +601,18 @@ fn read_draft(path: &Path) -> CliResult<Draft> {
     })
 }
 
-/// Hands a charter over: the next version, to the running node or the store.
-pub fn submit_charter(context: &Context, note: Vec<u8>) -> CliResult<Option<u64>> {
+/// Hands a charter over to the running node or the store. Returns how many peers the node has, and what is held then.
+pub fn submit_charter(context: &Context, note: Vec<u8>) -> CliResult<(Option<u64>, Replica)> {
     let mut desk = Desk::open(context)?;
     desk.submit(Submission { charters: vec![Bytes::from(note)], ..Submission::default() })?;
-    desk.peers()
+    Ok((desk.peers()?, desk.replica(context)?))
+}
+
+/// Hands over the charter that the operator chooses.
+pub fn choose_charter(context: &Context, note: Vec<u8>) -> CliResult<(Option<u64>, Replica)> {
+    let mut desk = Desk::open(context)?;
+    desk.choose(Bytes::from(note))?;
+    Ok((desk.peers()?, desk.replica(context)?))
 }
 
 /// Parts changes so that each part fits an entry.

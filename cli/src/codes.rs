@@ -291,6 +291,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "some data is older than the limit, and the policy tolerates it up to a second one",
             "A revocation may exist that has not reached this machine.",
         ),
+        Warning::CharterForked => (
+            "charter-forked",
+            "two charters of one version are signed; by either of them this stands",
+            "Report it, then choose a side: standfast charter pin FILE",
+        ),
         Warning::CharterExpiresSoon => (
             "charter-expires-soon",
             "the charter ends within 30 days",
@@ -315,9 +320,10 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 7] = [
+pub const WARNINGS: [Warning; 8] = [
     Warning::RegisterForked,
     Warning::WitnessMisbehaved,
+    Warning::CharterForked,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,
     Warning::TrustOff,

@@ -20,8 +20,11 @@ use crate::output::{Sign, words};
 
 /// Opens the snapshot to judge by: the bundle or data directory of `--trust`, else this data directory's.
 pub fn snapshot(context: &Context) -> CliResult<Arc<Snapshot>> {
-    let named = context.config.trust.clone().unwrap_or_else(|| context.config.data_dir.clone());
-    let path = if named.is_dir() { named.join(SNAPSHOT_FILE_NAME) } else { named };
+    let path = match context.config.trust.clone() {
+        Some(named) if !named.is_dir() => named,
+        Some(named) => named.join(SNAPSHOT_FILE_NAME),
+        None => context.config.data_dir.join(SNAPSHOT_FILE_NAME),
+    };
     read(context, &path).map(Snapshot::new)
 }
 
@@ -80,6 +83,17 @@ pub fn register<'a>(replica: &'a Replica, beginning: &str) -> CliResult<&'a Arc<
         [] => Err(CliError::usage(format!("no register held here begins with {}", words::clean(beginning)))
             .hint("see those that are: standfast register list")),
         many => Err(ambiguous(many.iter().map(|register| register.origin()))),
+    }
+}
+
+/// Finds the origin of a register by any unambiguous beginning among those that somebody has named, empty ones too.
+pub fn bound(replica: &Replica, beginning: &str) -> CliResult<String> {
+    let found: Vec<&String> = replica.bound().keys().filter(|origin| origin.starts_with(beginning)).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(CliError::usage(format!("nobody has named a register that begins with {}", words::clean(beginning)))
+            .hint("see those that are: standfast register list")),
+        many => Err(ambiguous(many.iter().map(|origin| origin.as_str()))),
     }
 }
 

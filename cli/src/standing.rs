@@ -71,6 +71,36 @@ pub struct CharterStanding {
     pub expires_at: Time,
     /// Since a quorum of views named it.
     pub age_s: Option<u64>,
+    /// SHA-256 of its text.
+    #[serde(default)]
+    pub digest: String,
+    /// How many witnesses name it in their newest views.
+    #[serde(default)]
+    pub named_by: u64,
+    /// Two charters of one version, of which nobody here has chosen one.
+    #[serde(default)]
+    pub fork: Option<CharterForkStanding>,
+}
+
+/// Two charters of one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CharterForkStanding {
+    /// The version of both.
+    pub version: u64,
+    /// Their digests.
+    pub digests: Vec<String>,
+}
+
+/// Seconds before its end from which a charter is warned about (`specs/charter.md` §6).
+const CHARTER_WARNING_S: u64 = 30 * 86_400;
+
+impl CharterStanding {
+    /// Returns the words on its end when that is near: `charter 3 ends in 12 days`.
+    pub fn ends_soon(&self, now: Time) -> Option<String> {
+        let left = self.expires_at.since(now);
+        let soon = self.expires_at > now && left < CHARTER_WARNING_S;
+        soon.then(|| format!("charter {} ends in {}", self.version, words::left(left)))
+    }
 }
 
 /// The node.
@@ -122,6 +152,9 @@ pub struct RegisterStanding {
     pub bodies_missing: Option<u64>,
 }
 
+/// Why a register leaves it open that newer data does not help.
+pub const NEWER_ENTRIES: &str = "has entries of a newer version";
+
 /// Until when verifying works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
@@ -154,6 +187,12 @@ impl Standing {
                 version: charter.version(),
                 expires_at: Time::from_secs_saturating(charter.document().expires_at),
                 age_s: ages.age(ages.charter),
+                digest: charter.digest().to_string(),
+                named_by: snapshot.naming_charter().len() as u64,
+                fork: snapshot.replica().chain().fork().map(|fork| CharterForkStanding {
+                    version: fork.version,
+                    digests: fork.sides.iter().map(|side| side.charter().digest().to_string()).collect(),
+                }),
             },
             node: NodeStanding { witnesses_named: Some(snapshot.quorum().witnesses().len() as u64), ..node },
             clock: ClockStanding { device_at: now, bound_at: bound },
@@ -186,6 +225,9 @@ impl Standing {
         let mut open = Vec::new();
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
+        if let Some(fork) = &charter.fork {
+            open.push((format!("charter {}", fork.version), "is signed twice: pin one".to_owned()));
+        }
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
         } else {
@@ -208,7 +250,7 @@ impl Standing {
                 ("missing", _) => open.push((name, "not held".to_owned())),
                 ("forked", Some(_)) => open.push((name, "forked".to_owned())),
                 ("frozen", Some(_)) => open.push((name, "stopped at a wrong entry".to_owned())),
-                ("upgrade-needed", _) => open.push((name, "has entries of a newer version".to_owned())),
+                ("upgrade-needed", _) => open.push((name, NEWER_ENTRIES.to_owned())),
                 (_, Some((what, age, limit, _))) => open.push((name, old(what, *age, *limit))),
                 (..) if register.missing() > 0 => {
                     open.push((name, words::counted(register.missing(), "record missing", "records missing")));

@@ -151,6 +151,7 @@ fn router(shared: Arc<Shared>, door: Option<Router>) -> Router {
     let submissions = Router::new()
         .route("/v1/submit", post(submit::submit))
         .route("/v1/publish", post(submit::submit))
+        .route("/v1/charter/choice", post(submit::choose))
         .layer(DefaultBodyLimit::max(SUBMISSION_SIZE_MAX))
         .layer(middleware::from_fn_with_state(SUBMISSION_SIZE_MAX, announced));
     Router::new()

@@ -27,7 +27,7 @@ pub struct Heard {
     pub size_beyond: Option<u64>,
     /// The witness whose word that is; `None` when the register's own signature over it was seen.
     pub beyond_by: Option<String>,
-    /// Answers count that were signed at this time (POSIX seconds) or later.
+    /// Answers count that were signed after this time (POSIX seconds).
     pub since_s: u64,
     /// Witnesses that answered, by name.
     pub witnesses: Vec<String>,

@@ -125,6 +125,7 @@ fn durable_of(frame: &Frame) -> Option<Durable> {
         FrameKind::Promise => Durable::Promise(payload),
         FrameKind::Fork => Durable::Fork(payload),
         FrameKind::Charter => Durable::Charter(payload),
+        FrameKind::Choice => Durable::Choice(payload),
         // It belongs to the signer's ledger, not to what is replicated.
         FrameKind::Prepared => return None,
     })
@@ -139,6 +140,7 @@ pub(crate) fn frames_of(durables: Vec<Durable>) -> Result<Vec<Frame>, JournalErr
         Durable::Promise(payload) => Frame::new(FrameKind::Promise, payload),
         Durable::Fork(payload) => Frame::new(FrameKind::Fork, payload),
         Durable::Charter(payload) => Frame::new(FrameKind::Charter, payload),
+        Durable::Choice(payload) => Frame::new(FrameKind::Choice, payload),
     };
     durables.into_iter().map(frame).collect()
 }

@@ -389,7 +389,7 @@ fn witness_keys(
 fn unnamed_witness(config: &Config, replica: &Replica) -> Option<Telling> {
     let key = config.witness.key.clone()?;
     let keys = Keystore::in_data_dir(&config.data_dir).public(&key).ok()?.verifier_keys().ok()?;
-    let named = keys.iter().any(|key| replica.witnesses().cosigner(key).is_some());
+    let named = keys.iter().any(|key| replica.signing_witnesses().any(|set| set.cosigner(key).is_some()));
     (!named).then_some(Telling::NoWitness { key })
 }
 

@@ -120,7 +120,7 @@ impl Telling {
                     "witness"
                 }
                 Notice::Frozen { .. } => "frozen",
-                Notice::Charter { .. } => "charter",
+                Notice::Charter { .. } | Notice::CharterForked { .. } | Notice::WitnessesChanged { .. } => "charter",
                 Notice::Refused { .. } => "refused",
                 Notice::CaughtUp { .. } => "sync",
                 Notice::NotDurable { .. } => "store",
@@ -223,6 +223,10 @@ fn notice_text(notice: &Notice, witnesses_named: usize) -> String {
             format!("! {}: a wrong entry is signed after size {}, proof kept", host(origin), grouped(*size))
         }
         Notice::Charter { version } => format!("{version} is in force"),
+        Notice::CharterForked { version, in_force } => {
+            format!("! {version} is signed twice: {in_force} stays in force until one is pinned")
+        }
+        Notice::WitnessesChanged { version } => format!("{version}: its witnesses are in force"),
         Notice::Refused { peer, reason } => format!("{}: {}", short(peer), foreign(reason)),
         Notice::CaughtUp { peer, origin, entries, bytes } => format!(
             "caught up {} of {}: {} from {}",
@@ -245,7 +249,8 @@ fn notice_facts(notice: &Notice, witnesses_named: usize) -> Value {
         Notice::WitnessMisbehaved { witness, origin } => json!({"witness": witness, "register": origin}),
         Notice::OwnStatements { witness, is_live } => json!({"witness": witness, "elsewhere": is_live}),
         Notice::WitnessReady { witness } => json!({"witness": witness, "ready": true}),
-        Notice::Charter { version } => json!({"charter": version}),
+        Notice::Charter { version } | Notice::WitnessesChanged { version } => json!({"charter": version}),
+        Notice::CharterForked { version, in_force } => json!({"charter": in_force, "forked": version}),
         Notice::Refused { peer, reason } => json!({"peer": &**peer, "reason": reason}),
         Notice::CaughtUp { peer, origin, entries, bytes } => {
             json!({"peer": &**peer, "register": origin, "entries": entries, "size_bytes": bytes})

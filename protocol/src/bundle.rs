@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [witness proof…]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [witness proof…], ? 5: [version, [charter note…]]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::charter::{CharterError, SignedCharter};
+use crate::charter::{Chain, CharterError, SignedCharter};
 use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::limits;
@@ -165,6 +165,8 @@ impl Packed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     charters: Vec<Bytes>,
+    /// The version that its maker has settled, and second charters of versions.
+    choice: Option<(u64, Vec<Bytes>)>,
     registers: Vec<Packed>,
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
@@ -193,8 +195,13 @@ impl Bundle {
         };
         let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
         let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        let note = |charter: &Arc<SignedCharter>| Bytes::from(charter.note().to_string());
+        let chain = replica.chain();
+        let is_plain = chain.held().first().is_some_and(|first| first.charter().version() == chain.settled());
+        let sides: Vec<Bytes> = chain.sides().map(note).collect();
         Self {
-            charters: replica.charters().iter().map(|c| Bytes::from(c.note().to_string())).collect(),
+            charters: chain.held().iter().map(note).collect(),
+            choice: (!is_plain || !sides.is_empty()).then(|| (chain.settled(), sides)),
             views: replica
                 .views()
                 .values()
@@ -210,7 +217,7 @@ impl Bundle {
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.map(if self.witness_proofs.is_empty() { 4 } else { 5 });
+        w.map(4 + usize::from(!self.witness_proofs.is_empty()) + usize::from(self.choice.is_some()));
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
         for Packed { heads, fork, statements } in &self.registers {
@@ -228,6 +235,9 @@ impl Bundle {
         if !self.witness_proofs.is_empty() {
             write_bytes(w.uint(4), &self.witness_proofs);
         }
+        if let Some((version, sides)) = &self.choice {
+            write_bytes(w.uint(5).array(2).uint(*version), sides);
+        }
         [MAGIC, &w.into_bytes()].concat()
     }
 
@@ -237,9 +247,9 @@ impl Bundle {
             return Err(BundleError::Size { found: data.len() });
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
-        let members = r.map()?;
-        if !(4..=5).contains(&members) {
-            return Err(CborError::Length { expected: 4, found: members }.into());
+        let parts = r.map()?;
+        if !(4..=6).contains(&parts) {
+            return Err(CborError::Length { expected: 4, found: parts }.into());
         }
         r.key(0)?;
         let charters = read_bytes(&mut r)?;
@@ -252,27 +262,25 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
-        let witness_proofs = match members {
-            5 => {
-                r.key(4)?;
-                let proofs = read_bytes(&mut r)?;
-                if proofs.is_empty() || proofs.len() > limits::WITNESS_PROOFS_MAX {
-                    return Err(CborError::Length { expected: 1, found: proofs.len() }.into());
-                }
-                proofs
-            }
-            _ => Vec::new(),
-        };
+        // Either of the last two may be missing; 4 is also the byte that the key 4 is written as.
+        let has_proofs = parts > 4 && r.rest().first() == Some(&4);
+        let witness_proofs = if has_proofs { read_witness_proofs(&mut r)? } else { Vec::new() };
+        let choice = if parts > 4 + usize::from(has_proofs) { Some(read_choice(&mut r)?) } else { None };
         r.finish()?;
-        Ok(Self { charters, registers, views, bodies, witness_proofs })
+        Ok(Self { charters, choice, registers, views, bodies, witness_proofs })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
     /// the file. Every signature and every entry is checked.
     pub fn open(&self, now: u64) -> Result<(Replica, Report), BundleError> {
-        let first = self.charters.first().ok_or(BundleError::NoCharter)?;
-        let pinned = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
-        let mut replica = Replica::new(Arc::new(pinned));
+        let mut replica = Replica::new(Arc::new(self.first_charter()?));
+        for note in self.charters_for(replica.chain())? {
+            replica.offer_charter(note)?;
+        }
+        // Whoever opens it by itself has chosen its maker, and with it what the maker chose.
+        if let Some((settled, _)) = &self.choice {
+            replica.settle_charters(*settled);
+        }
         let report = self.import_into(&mut replica, now)?;
         Ok((replica, report))
     }
@@ -286,9 +294,8 @@ impl Bundle {
 
     /// Adds what the bundle holds to a replica. Where this fails the replica is to be thrown away.
     pub fn import_into(&self, replica: &mut Replica, now: u64) -> Result<Report, BundleError> {
-        for note in self.next_charters(replica)? {
-            let next = replica.next_charter(note)?;
-            replica.push_charter(Arc::new(next));
+        for note in self.charters_for(replica.chain())? {
+            replica.offer_charter(note)?;
         }
         let named = self.digests_named();
         let records: Vec<Arc<Record>> = self.bodies.iter().map(|body| Arc::new(Record::new(body.clone()))).collect();
@@ -317,7 +324,7 @@ impl Bundle {
             let job = Job::View {
                 message: view.clone(),
                 network: replica.charter().network_id(),
-                witnesses: Box::new(replica.witnesses().clone()),
+                witnesses: Box::new(replica.charter().all_witnesses()),
                 held: Vec::new(),
             };
             match job.run() {
@@ -347,7 +354,7 @@ impl Bundle {
 
     /// Returns the bundle's parts as a submission for a machine that holds `replica`, in an order that it can take.
     pub fn submission(&self, replica: &Replica) -> Result<Submission, BundleError> {
-        let charters = self.next_charters(replica)?.cloned().collect();
+        let charters = self.charters_for(replica.chain())?.into_iter().cloned().collect();
         // Opened by itself, its registers come in the order in which they name each other.
         let (opened, report) = self.open(u64::MAX / 2)?;
         let order = opened.binding_order();
@@ -362,6 +369,7 @@ impl Bundle {
         let views = self.views.iter().cloned().map(StatementMessage::View);
         Ok(Submission {
             charters,
+            choice: None,
             bodies: opened.bodies().iter().map(|record| record.body().clone()).collect(),
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
@@ -370,19 +378,37 @@ impl Bundle {
         })
     }
 
-    /// The charters that come after the one in force; all of another network are refused.
-    fn next_charters<'a>(
-        &'a self,
-        replica: &Replica,
-    ) -> Result<impl Iterator<Item = &'a Bytes> + use<'a>, BundleError> {
+    fn first_charter(&self) -> Result<SignedCharter, BundleError> {
         let first = self.charters.first().ok_or(BundleError::NoCharter)?;
-        let first = SignedCharter::authenticate_pinned(Note::parse(first)?)?;
-        let (expected, found) = (replica.charter().network_id(), first.charter().network_id());
+        Ok(SignedCharter::authenticate_pinned(Note::parse(first)?)?)
+    }
+
+    /// The charters that say something to whoever holds `ours`: those that follow, and second ones of versions. Each is
+    /// checked after the one before it in the bundle, whether it says something or not.
+    fn charters_for(&self, ours: &Chain) -> Result<Vec<&Bytes>, BundleError> {
+        let first = self.first_charter()?;
+        let (expected, found) = (ours.in_force().charter().network_id(), first.charter().network_id());
         if expected != found {
             return Err(BundleError::OtherNetwork { expected, found });
         }
-        let behind = replica.charter().version().saturating_add(1).saturating_sub(first.charter().version());
-        Ok(self.charters.iter().skip(usize::try_from(behind).unwrap_or(usize::MAX)))
+        let next = ours.last().charter().version().saturating_add(1);
+        if first.charter().version() > next {
+            return Err(CharterError::NotNext { expected: next, came: first.charter().version() }.into());
+        }
+        let (mut theirs, mut ours) = (Chain::new(Arc::new(first)), ours.clone());
+        let sides = self.choice.iter().flat_map(|(_, sides)| sides);
+        let mut telling = Vec::new();
+        for note in self.charters.iter().chain(sides) {
+            let step = theirs.judge(note)?;
+            theirs.take(step);
+            // Where the two chains part, what follows on theirs does not follow on ours.
+            if let Ok(step) = ours.judge(note)
+                && ours.take(step)
+            {
+                telling.push(note);
+            }
+        }
+        Ok(telling)
     }
 }
 
@@ -443,8 +469,27 @@ fn write_bytes(w: &mut Writer, items: &[Bytes]) {
     }
 }
 
+fn read_witness_proofs(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
+    r.key(4)?;
+    let proofs = read_bytes(r)?;
+    if proofs.is_empty() || proofs.len() > limits::WITNESS_PROOFS_MAX {
+        return Err(CborError::Length { expected: 1, found: proofs.len() }.into());
+    }
+    Ok(proofs)
+}
+
 fn read_bytes(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
     (0..r.array()?).map(|_| Ok(Bytes::copy_from_slice(r.bytes()?))).collect()
+}
+
+fn read_choice(r: &mut Reader<'_>) -> Result<(u64, Vec<Bytes>), BundleError> {
+    r.key(5)?;
+    r.array_len(2)?;
+    let (version, sides) = (r.uint()?, read_bytes(r)?);
+    if sides.len() > limits::CHARTER_FORKS_MAX {
+        return Err(CborError::Length { expected: limits::CHARTER_FORKS_MAX, found: sides.len() }.into());
+    }
+    Ok((version, sides))
 }
 
 fn read_register(r: &mut Reader<'_>) -> Result<Packed, BundleError> {

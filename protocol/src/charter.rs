@@ -29,9 +29,11 @@ use crate::register::fact::{After, Binding};
 use crate::time::Time;
 use crate::trust::Anchor;
 
+mod chain;
 mod plan;
 mod signed;
 
+pub use chain::{Chain, CharterFork, CharterStep};
 pub use plan::{Plan, PlanError, PlanLimits, PlanQuotas, PlanWitness, PlanWitnesses, Span, SpanError};
 pub use signed::{Signatures, SignedCharter, Tally};
 
@@ -141,6 +143,9 @@ pub enum CharterError {
     /// Admitting witnesses alone cannot make the quorum.
     #[error("expected a quorum that admitting witnesses alone can make")]
     Unreachable,
+    /// A witness of both sets that has another name or other keys in one of them.
+    #[error("expected `{0}` to be the same witness with the same keys in both sets: another one needs another name")]
+    WitnessRenamed(String),
     /// `from` and `before` that do not fit.
     #[error("expected `from` after issued_at with a set of witnesses `before`, else not after it")]
     From,
@@ -486,6 +491,7 @@ impl Charter {
             return Err(CharterError::From);
         }
         check_keys(&document, &witnesses, before.as_ref())?;
+        before.iter().try_for_each(|before| check_same_witnesses(&witnesses, before))?;
         let digest = Digest::of(text.as_bytes());
         let anchors = document.anchors.iter().map(AnchorTerms::to_anchor).collect();
         Ok(Self { text, digest, document, anchors, witnesses, before })
@@ -532,6 +538,26 @@ impl Charter {
             Some(before) if now < self.document.witnesses.from => before,
             _ => &self.witnesses,
         }
+    }
+
+    /// Returns the witnesses before a change that this charter announces, and the second from which they do not count.
+    pub fn before(&self) -> Option<(&WitnessSet, u64)> {
+        self.before.as_ref().map(|before| (before, self.document.witnesses.from))
+    }
+
+    /// Returns every witness that this charter names, those before a change included, to check views by.
+    pub fn all_witnesses(&self) -> WitnessSet {
+        let mut all = self.witnesses.clone();
+        for (name, witness) in self.before.iter().flat_map(|before| &before.kinds) {
+            all.kinds.entry(name.clone()).or_insert_with(|| witness.clone());
+        }
+        all
+    }
+
+    /// Returns every witness's cosignature key by name, those before a change included.
+    pub fn cosigners(&self) -> BTreeMap<String, VerifierKey> {
+        let sets = self.before.iter().chain([&self.witnesses]);
+        sets.flat_map(|set| set.quorum.witnesses()).map(|(name, key)| (name.clone(), key.clone())).collect()
     }
 
     /// Returns the witnesses that count from `witnesses.from` on.
@@ -700,6 +726,22 @@ fn check_keys(document: &Document, now: &WitnessSet, before: Option<&WitnessSet>
     for (role, key) in before.into_iter().flat_map(WitnessSet::keys) {
         if roles.get(key.key()).is_some_and(|other| *other != role) || !earlier.insert(*key.key()) {
             return Err(CharterError::KeyTwice { name: key.name().to_owned(), role });
+        }
+    }
+    Ok(())
+}
+
+/// One name, one witness: cosignatures and views name who made them, whichever set counts.
+fn check_same_witnesses(now: &WitnessSet, before: &WitnessSet) -> Result<(), CharterError> {
+    for (name, cosign) in before.quorum.witnesses() {
+        let same_name = now.quorum.witnesses().get(name);
+        let same_key = now.quorum.witnesses().iter().find(|(_, key)| key.key() == cosign.key()).map(|(name, _)| name);
+        let view = |set: &WitnessSet, name: &str| set.kinds.get(name).map(|kind| kind.view.clone());
+        let same_view =
+            now.kinds.values().find(|kind| view(before, name).is_some_and(|view| view.key() == kind.view.key()));
+        let is_kept = same_name == Some(cosign) && view(now, name) == view(before, name);
+        if !is_kept && (same_name.is_some() || same_key.is_some() || same_view.is_some()) {
+            return Err(CharterError::WitnessRenamed(name.clone()));
         }
     }
     Ok(())

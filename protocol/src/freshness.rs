@@ -65,13 +65,22 @@ impl Ages {
     }
 }
 
+/// Gives the quorum time of a map from witnesses to times: [`Quorum::time`], or over a change of witnesses
+/// [`Witnessing::time`](crate::register::state::Witnessing::time).
+pub type QuorumTime<'a> = &'a dyn Fn(&dyn Fn(&str) -> Option<u64>) -> Option<u64>;
+
 /// Returns the clock bound B alone: the quorum time over each admitting witness's newest statement.
-pub fn bound(quorum: &Quorum, statements: &[Statement<'_>]) -> Option<u64> {
+pub fn bound(quorum: QuorumTime<'_>, statements: &[Statement<'_>]) -> Option<u64> {
     quorum_time(quorum, statements, |_| true)
 }
 
 /// Reckons all ages of one register at the device's time (`specs/trust.md` §4).
 pub fn ages(quorum: &Quorum, device: u64, statements: &[Statement<'_>]) -> Ages {
+    ages_by(&|times| quorum.time(times), device, statements)
+}
+
+/// As [`ages`], for witnesses that change.
+pub fn ages_by(quorum: QuorumTime<'_>, device: u64, statements: &[Statement<'_>]) -> Ages {
     let bound = bound(quorum, statements);
     let now = bound.map_or(device, |bound| bound.max(device));
     let latest = now.saturating_add(limits::STATEMENT_AHEAD_MAX_S);
@@ -91,8 +100,12 @@ pub fn ages(quorum: &Quorum, device: u64, statements: &[Statement<'_>]) -> Ages 
 }
 
 /// The quorum time over each witness's newest statement among those that `says` picks.
-fn quorum_time(quorum: &Quorum, statements: &[Statement<'_>], says: impl Fn(&Statement<'_>) -> bool) -> Option<u64> {
-    quorum.time(|name| {
+fn quorum_time(
+    quorum: QuorumTime<'_>,
+    statements: &[Statement<'_>],
+    says: impl Fn(&Statement<'_>) -> bool,
+) -> Option<u64> {
+    quorum(&|name| {
         let by_name = |s: &&Statement<'_>| s.speaker == Speaker::Witness(name);
         statements.iter().filter(by_name).filter(|s| says(s)).map(|s| s.time).max()
     })

@@ -1,5 +1,7 @@
 //! Bounds on everything that a peer, a file or a publisher can influence, each with the section that sets it.
 
+/// Versions of the charter of which a second one is kept (`specs/charter.md` §8).
+pub const CHARTER_FORKS_MAX: usize = 64;
 /// Bytes in a Multikey text (`specs/register.md` §1); an Ed25519 one has 48.
 pub const MULTIKEY_SIZE_MAX: usize = 128;
 /// Bytes in a key name (C2SP signed-note; `specs/register.md` §1).

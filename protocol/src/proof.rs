@@ -44,7 +44,7 @@ const VERSION: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordProofError {
     /// Not a tlog-proof, or one that does not hold.
-    #[error("the proof of the log entry does not hold")]
+    #[error("the proof of the log entry is refused")]
     Log(#[from] ProofError),
     /// A tlog-proof without our extra data, or with other data.
     #[error("expected a record and its path as extra data")]

@@ -12,6 +12,7 @@ pub mod query;
 pub mod record;
 pub mod state;
 pub mod unread;
+mod witnessing;
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::charter::{Charter, CharterError, SignedCharter, WitnessSet};
+use crate::charter::{Chain, Charter, CharterError, CharterStep, SignedCharter, WitnessSet};
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::limits;
-use crate::log::note::Note;
 use crate::log::policy::Quorum;
 use crate::log::witness_proof::{Shown, WitnessProof, WitnessProofError};
 use crate::register::body::Bodies;
@@ -85,7 +84,7 @@ impl<T> Slots<T> {
 /// What one node holds.
 #[derive(Debug, Clone)]
 pub struct Replica {
-    charters: Vec<Arc<SignedCharter>>,
+    chain: Chain,
     witnessing: Arc<Witnessing>,
     bound: Arc<BTreeMap<String, Bound>>,
     registers: BTreeMap<String, Arc<Register>>,
@@ -102,8 +101,8 @@ impl Replica {
     /// Begins with a charter and nothing else.
     pub fn new(charter: Arc<SignedCharter>) -> Self {
         let mut replica = Self {
-            witnessing: witnessing(charter.charter()),
-            charters: vec![charter],
+            witnessing: Arc::new(Witnessing::of(charter.charter(), &|_| None)),
+            chain: Chain::new(charter),
             bound: Arc::default(),
             registers: BTreeMap::new(),
             bodies: Bodies::default(),
@@ -115,39 +114,119 @@ impl Replica {
         replica
     }
 
-    /// Returns the charters held, oldest first: the one pinned, and each that followed.
+    /// Returns all charters held: the chain, the forks in it, and what the operator chose.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Returns the charters that follow each other, oldest first; also those that a fork holds back.
     pub fn charters(&self) -> &[Arc<SignedCharter>] {
-        &self.charters
+        self.chain.held()
     }
 
     /// Returns the charter in force.
     pub fn charter(&self) -> &Charter {
-        self.charters.last().expect("a replica begins with a charter").charter()
+        self.chain.in_force().charter()
     }
 
-    /// Authenticates the charter after the one in force.
-    pub fn next_charter(&self, note: &[u8]) -> Result<SignedCharter, CharterError> {
-        SignedCharter::authenticate_next(Note::parse(note)?, self.charter())
+    /// Judges a charter by those that are held.
+    pub fn judge_charter(&self, note: &[u8]) -> Result<CharterStep, CharterError> {
+        self.chain.judge(note)
     }
 
-    /// True when this very charter is held.
-    pub fn holds_charter(&self, note: &[u8]) -> bool {
-        Note::parse(note).is_ok_and(|note| self.charters.iter().any(|c| c.note().text() == note.text()))
+    /// Takes a charter that was judged. False when it changed nothing.
+    pub fn take_charter(&mut self, step: CharterStep) -> bool {
+        self.change_chain(|chain| chain.take(step))
     }
 
-    /// Takes the next charter, and judges every register by its witnesses.
-    pub fn push_charter(&mut self, charter: Arc<SignedCharter>) {
-        self.witnessing = witnessing(charter.charter());
-        self.charters.push(charter);
+    /// Judges a charter, and takes it. False when it changed nothing.
+    pub fn offer_charter(&mut self, note: &[u8]) -> Result<bool, CharterError> {
+        self.judge_charter(note).map(|step| self.take_charter(step))
+    }
+
+    /// Takes what the operator chose. False when it changed nothing.
+    pub fn choose_charter(&mut self, chosen: Arc<SignedCharter>) -> bool {
+        self.change_chain(|chain| chain.choose(chosen))
+    }
+
+    /// Honours the choice that a bundle was packed under.
+    pub(crate) fn settle_charters(&mut self, version: u64) {
+        self.change_chain(|chain| {
+            chain.settle(version);
+            true
+        });
+    }
+
+    /// Changes the chain, and judges every register by the witnesses and anchors that are in force then.
+    fn change_chain(&mut self, change: impl FnOnce(&mut Chain) -> bool) -> bool {
+        let before = self.chain.in_force().clone();
+        if !change(&mut self.chain) {
+            return false;
+        }
+        let after = self.chain.in_force().clone();
+        if before.charter() != after.charter() {
+            // Where a charter gives way, what its witnesses made gives way too: else the order of arrival would count.
+            let is_later = after.charter().version() > before.charter().version();
+            let follows = is_later && self.chain.at(before.charter().version()) == Some(&before);
+            self.witnessing = Arc::new(self.witnessing_now());
+            for register in self.registers.values_mut() {
+                let register = Arc::make_mut(register);
+                match follows {
+                    true => register.set_witnessing(self.witnessing.clone()),
+                    false => register.judge_anew(self.witnessing.clone()),
+                }
+            }
+            self.rebind();
+        }
+        true
+    }
+
+    /// Sees whether those that come with a change of witnesses are in force by now: a quorum of them says so.
+    pub fn observe_change(&mut self) -> bool {
+        if !self.witnessing.is_changing() {
+            return false;
+        }
+        let now = self.witnessing_now();
+        if now.is_changing() {
+            return false;
+        }
+        self.witnessing = Arc::new(now);
         for register in self.registers.values_mut() {
             Arc::make_mut(register).set_witnessing(self.witnessing.clone());
         }
         self.rebind();
+        true
+    }
+
+    fn witnessing_now(&self) -> Witnessing {
+        let newest = self.newest_statements();
+        Witnessing::of(self.charter(), &|name| newest.get(name).copied())
+    }
+
+    /// Returns whose cosignatures count for W and the ages.
+    pub fn witnessing(&self) -> &Arc<Witnessing> {
+        &self.witnessing
     }
 
     /// Returns the witnesses in force.
     pub fn witnesses(&self) -> &WitnessSet {
-        self.charter().witnesses()
+        match self.charter().before() {
+            Some((before, _)) if self.witnessing.is_changing() => before,
+            _ => self.charter().witnesses(),
+        }
+    }
+
+    /// True for a witness that the charter names, before a change or after it.
+    pub fn names_witness(&self, name: &str) -> bool {
+        let charter = self.charter();
+        let before = charter.before().map(|(before, _)| before);
+        before.into_iter().chain([charter.witnesses()]).any(|set| set.kinds().contains_key(name))
+    }
+
+    /// Visits the sets of witnesses that sign: that in force, and before it is the one that comes.
+    pub fn signing_witnesses(&self) -> impl Iterator<Item = &WitnessSet> {
+        let before = self.charter().before().map(|(before, _)| before);
+        before.filter(|_| self.witnessing.is_changing()).into_iter().chain([self.charter().witnesses()])
     }
 
     /// Returns the quorum policy in force.
@@ -198,7 +277,9 @@ impl Replica {
         let same = self.registers.get(register.origin()).is_some_and(|held| reach(held) == reach(&register));
         self.registers.insert(register.origin().to_owned(), Arc::new(register));
         // Edges are those at W and after it: where neither moved, there are no others.
-        !same && self.rebind()
+        let rebound = !same && self.rebind();
+        self.observe_change();
+        rebound
     }
 
     /// Returns the bodies held.
@@ -226,15 +307,15 @@ impl Replica {
         &self.witness_proofs
     }
 
-    /// Returns the proof held of a witness under the key that the charter in force gives it.
+    /// Returns the proof held of a witness under a key that the charter in force gives it.
     pub fn proof_of_witness(&self, witness: &str) -> Option<&Arc<WitnessProof>> {
-        let key = self.quorum().witnesses().get(witness)?;
-        self.witness_proofs.get(&(witness.to_owned(), key.id()))
+        let mut keys = self.signing_witnesses().filter_map(|set| set.quorum().witnesses().get(witness));
+        keys.find_map(|key| self.witness_proofs.get(&(witness.to_owned(), key.id())))
     }
 
     /// Checks a witness proof by the keys that any charter held gives its witness, those of now first.
     pub fn check_witness_proof(&self, proof: &WitnessProof) -> Result<Shown, WitnessProofError> {
-        let charters = self.charters.iter().rev().map(|signed| signed.charter());
+        let charters = self.charters().iter().rev().map(|signed| signed.charter());
         proof.check(self.charter().network_id(), charters.flat_map(|charter| charter.signing_witnesses(0)))
     }
 
@@ -251,7 +332,11 @@ impl Replica {
     /// Takes a view if it is newer than the one held of that witness.
     pub fn offer_view(&mut self, view: Arc<HeldView>, now: u64) -> bool {
         let horizon = self.horizon(now);
-        self.views.entry(view.view().witness.clone()).or_default().offer(view, horizon, |v| v.view().time)
+        let newer = self.views.entry(view.view().witness.clone()).or_default().offer(view, horizon, |v| v.view().time);
+        if newer {
+            self.observe_change();
+        }
+        newer
     }
 
     /// Takes a publisher's timestamp if it is newer than the one held and its head lies on our chain.
@@ -280,6 +365,12 @@ impl Replica {
     /// Returns the clock bound: the quorum time over the newest statement of each admitting witness, also of those from
     /// the future.
     pub fn clock_bound(&self) -> Option<u64> {
+        let newest = self.newest_statements();
+        self.witnessing.time(&|name| newest.get(name).copied())
+    }
+
+    /// The time of each witness's newest statement on anything, from the future too.
+    fn newest_statements(&self) -> BTreeMap<&str, u64> {
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
         let views =
             self.views.iter().flat_map(|(witness, slots)| slots.iter().map(move |v| (witness.as_str(), v.view().time)));
@@ -289,15 +380,13 @@ impl Replica {
             let held = newest.entry(witness).or_insert(time);
             *held = time.max(*held);
         }
-        let admitting = self.admitting();
-        self.quorum().time(|name| admitting.contains(name).then(|| newest.get(name).copied()).flatten())
+        newest
     }
 
     /// Returns the keys to check a message about this register by; `None` when it is not bound.
     pub fn keys_for(&self, origin: &str) -> Option<Keys> {
         let own = self.bound.get(origin)?.keys.clone();
-        let witnesses = self.quorum().witnesses().iter().map(|(n, k)| (n.clone(), k.clone())).collect();
-        Some(Keys { own, witnesses })
+        Some(Keys { own, witnesses: self.charter().cosigners().into_iter().collect() })
     }
 
     /// Returns the frontier: what this node holds of every bound register.
@@ -404,10 +493,4 @@ impl Replica {
             Bound::read(&entry.entity, entry.terms.register.as_ref()?)
         })
     }
-}
-
-fn witnessing(charter: &Charter) -> Arc<Witnessing> {
-    let witnesses = charter.witnesses();
-    let admitting = witnesses.kinds().keys().filter(|name| witnesses.is_admitting(name)).cloned().collect();
-    Arc::new(Witnessing { quorum: witnesses.quorum().clone(), admitting })
 }

@@ -165,9 +165,18 @@ impl Snapshot {
         self.reckon(&self.newest().said, device)
     }
 
-    /// Returns the names of the admitting witnesses that stand at exactly the witnessed head of a register.
+    /// Returns the names of the admitting witnesses in force whose view names the charter in force.
+    pub fn naming_charter(&self) -> BTreeSet<&str> {
+        let admitting = self.replica.admitting();
+        let naming = self.newest().said.iter().filter(|said| said.names_charter && admitting.contains(&said.witness));
+        naming.map(|said| said.witness.as_str()).collect()
+    }
+
+    /// Returns the names of the admitting witnesses in force that stand at exactly the witnessed head of a register.
     pub fn witnesses_at<'a>(&self, held: &'a HeldRegister) -> BTreeSet<&'a str> {
-        self.statements(held).said.iter().filter(|said| said.at_w).map(|said| said.witness.as_str()).collect()
+        let admitting = self.replica.admitting();
+        let standing = self.statements(held).said.iter().filter(|said| said.at_w && admitting.contains(&said.witness));
+        standing.map(|said| said.witness.as_str()).collect()
     }
 
     /// Returns the built-in contexts with the given ones of registers, by URL and digest; `None` when a body is not held.
@@ -221,7 +230,7 @@ impl Snapshot {
     }
 
     fn find_newest(&self) -> Newest {
-        let admitting = self.replica.admitting();
+        let witnessing = self.replica.witnessing();
         let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
         for held in self.registers.values() {
             let stands = held.register.stands_from(0).chain(held.register.stands_other());
@@ -239,8 +248,8 @@ impl Snapshot {
         };
         let cosigned = newest.iter().map(|(witness, time)| said(witness, *time, false));
         let viewed = self.views().map(|view| said(&view.witness, view.time, self.names_charter(view)));
-        let said: Vec<Said> = cosigned.chain(viewed).filter(|s| admitting.contains(&s.witness)).collect();
-        let bound = freshness::bound(self.quorum(), &statements(&said));
+        let said: Vec<Said> = cosigned.chain(viewed).filter(|s| witnessing.counts(&s.witness)).collect();
+        let bound = freshness::bound(&|times| witnessing.time(times), &statements(&said));
         Newest { said, bound }
     }
 
@@ -254,9 +263,9 @@ impl Snapshot {
         let w = register.size_witnessed();
         let root = register.root_at(w);
         let mut said = self.newest().said.clone();
-        let admitting = self.replica.admitting();
+        let witnessing = self.replica.witnessing();
         let mut say = |witness: &str, time, size, at: Digest, names_charter| {
-            if admitting.contains(witness) {
+            if witnessing.counts(witness) {
                 let on_chain = register.root_at(size) == Some(at);
                 let at_w = on_chain && size == w && root == Some(at);
                 said.push(Said { witness: witness.to_owned(), time, at_w, names_charter, on_chain });
@@ -290,7 +299,8 @@ impl Snapshot {
     }
 
     fn reckon(&self, said: &[Said], device: u64) -> Ages {
-        freshness::ages(self.quorum(), device, &statements(said))
+        let witnessing = self.replica.witnessing();
+        freshness::ages_by(&|times| witnessing.time(times), device, &statements(said))
     }
 
     fn views(&self) -> impl Iterator<Item = &View> {

@@ -162,13 +162,17 @@ pub enum Durable {
     Fork(Bytes),
     /// A charter note.
     Charter(Bytes),
+    /// A charter note that the operator chose.
+    Choice(Bytes),
 }
 
 /// What an operator, a command or a bundle hands in.
 #[derive(Debug, Clone, Default)]
 pub struct Submission {
-    /// Charter notes, each the next version.
+    /// Charter notes, each the next version or another one of a version that is held.
     pub charters: Vec<Bytes>,
+    /// A charter note that the operator chooses.
+    pub choice: Option<Bytes>,
     /// Bodies that heads below put.
     pub bodies: Vec<Bytes>,
     /// Heads with entries, those of an authority before those of whom it recognises.
@@ -268,6 +272,18 @@ pub enum Notice {
     /// A charter took effect.
     Charter {
         /// Its version.
+        version: u64,
+    },
+    /// There are two charters of one version.
+    CharterForked {
+        /// Their version.
+        version: u64,
+        /// The version that is in force meanwhile.
+        in_force: u64,
+    },
+    /// The witnesses that a charter announced are in force.
+    WitnessesChanged {
+        /// The version of the charter.
         version: u64,
     },
     /// A peer sent what must not be sent.

@@ -222,6 +222,8 @@ pub enum Warning {
     WitnessMisbehaved,
     /// Some age is past the policy's limit, but within its second one.
     StaleTolerated,
+    /// Two charters of one version are signed, and this verdict is the same by either.
+    CharterForked,
     /// The charter ends within 30 days.
     CharterExpiresSoon,
     /// The policy does not judge authority.

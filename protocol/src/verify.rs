@@ -9,6 +9,7 @@
 //! is held whole, unforked and fresh.
 
 mod authority;
+mod charter;
 mod fresh;
 mod key;
 mod question;
@@ -17,6 +18,7 @@ mod webvh;
 
 use std::collections::BTreeMap;
 
+use crate::charter::CharterFork;
 use crate::credential::{Credential, FormatError};
 use crate::freshness::{self, Validity};
 use crate::policy::Policy;
@@ -29,7 +31,7 @@ use crate::verdict::{
 };
 use authority::Grounds;
 use fresh::Freshness;
-pub use question::{Answer, Ruling, answer};
+pub use question::{Answer, Ruling, answer, doubt};
 
 /// Judges one credential by what `snapshot` holds, under `policy`, at the device's time `now`.
 ///
@@ -67,6 +69,8 @@ struct Case<'a> {
     bound: Option<u64>,
     /// The later of the two.
     used: u64,
+    /// Two charters of the version after the one in force.
+    fork: Option<CharterFork>,
 }
 
 /// A register with the keys under which it counts here.
@@ -79,7 +83,8 @@ struct Bound<'a> {
 impl<'a> Case<'a> {
     fn new(snapshot: &'a Snapshot, policy: &'a Policy, now: Time) -> Self {
         let (device, bound) = (now.secs(), snapshot.clock_bound());
-        Self { snapshot, policy, device, bound, used: bound.map_or(device, |bound| bound.max(device)) }
+        let used = bound.map_or(device, |bound| bound.max(device));
+        Self { snapshot, policy, device, bound, used, fork: snapshot.replica().chain().fork() }
     }
 
     /// True when what is absent from this register is known to be absent: read whole, unforked, unfrozen and fresh.
@@ -113,6 +118,10 @@ impl<'a> Case<'a> {
         if charter.document().expires_at.saturating_sub(self.used) < CHARTER_WARNING_S && !charter.is_expired(self.used)
         {
             warnings.push(Warning::CharterExpiresSoon);
+        }
+        // Where the verdict itself says so, there is nothing to add.
+        if self.fork.is_some() && !checks.iter().any(|check| check.code == Some(Code::CharterForked)) {
+            warnings.push(Warning::CharterForked);
         }
         if !self.policy.trust {
             warnings.push(Warning::TrustOff);

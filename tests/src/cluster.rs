@@ -211,6 +211,18 @@ impl Federation {
         node
     }
 
+    /// Returns the note of the charter after `note` with what `change` changes; after the first one without.
+    pub fn next_charter(&self, note: Option<&str>, change: impl FnOnce(&mut Document)) -> String {
+        let before = Note::parse(note.unwrap_or(&self.charter).as_bytes()).expect("a note");
+        let before = Charter::parse(before.text()).expect("a charter");
+        let mut document = before.document().clone();
+        (document.network, document.version) = (Some(before.network_id()), before.version() + 1);
+        change(&mut document);
+        let charter = Charter::new(document).expect("a valid charter");
+        let root = SecretKey::from_seed(&[9; 32]);
+        Note::new(charter.text().to_owned(), charter.sign(&root, Some(&before))).to_string()
+    }
+
     /// Makes a node that holds the charter, and stamps the heads of the three publishers.
     pub fn publishing_node(&mut self) -> Node {
         let node = self.node();
@@ -733,11 +745,18 @@ pub fn within<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// Status line and headers, in lower case.
+    pub head: String,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
+    /// Returns a header, named in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     /// Reads the body.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
@@ -765,7 +784,7 @@ pub fn http(api: &str, method: &str, path: &str, headers: &[(&str, &str)], body:
     if length.is_some_and(|length| length != body.len()) {
         return Err(cut());
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, head, body })
 }
 
 /// Returns the bytes of a request.

@@ -251,10 +251,45 @@ impl Python {
         parsed(&self.answer(&source_folder("decoder.py"), &[], &job_bytes(cases), &[]))
     }
 
+    /// Returns what a stranger with the charter alone says about a folder (`mirror`) or a proof: `interop/stranger.py`
+    /// describes both; an error is its reason to refuse.
+    pub fn stranger(&self, verb: &str, subject: &Path, charter: &Path, now: u64) -> Result<Value, String> {
+        let mut python = Command::new(&self.executable);
+        python.arg("-B").arg(source_folder("stranger.py")).arg(verb).arg(subject).arg(charter).arg(now.to_string());
+        run(python, b"", JOB_TIMEOUT).map(|answer| parsed(&answer))
+    }
+
     fn answer(&self, script: &Path, arguments: &[&str], input: &[u8], environment: &[(&str, &Path)]) -> Vec<u8> {
         let mut python = Command::new(&self.executable);
         python.arg("-B").arg(script).args(arguments).envs(environment.iter().copied());
         demanded(&script.display().to_string(), run(python, input, JOB_TIMEOUT))
+    }
+}
+
+/// The program of `tests/second-opinion`: crates that others wrote, in a workspace of their own.
+#[derive(Clone, Debug)]
+pub struct SecondOpinion {
+    executable: PathBuf,
+}
+
+/// Returns that program, built if it is not there yet.
+pub fn second_opinion() -> Result<SecondOpinion, Skip> {
+    let missing = |reason: String| Skip::new(Kind::Crates, reason);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("second-opinion");
+    let target = target_folder().join("second-opinion");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(source.join("Cargo.toml"));
+    cargo.arg("--target-dir").arg(&target);
+    run(cargo, b"", INSTALL_TIMEOUT).map_err(missing)?;
+    Ok(SecondOpinion { executable: target.join("debug/second-opinion") })
+}
+
+impl SecondOpinion {
+    /// Returns what it says, or its reason to refuse.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Value, String> {
+        let mut program = Command::new(&self.executable);
+        program.args(arguments);
+        run(program, b"", JOB_TIMEOUT).map(|answer| parsed(&answer))
     }
 }
 

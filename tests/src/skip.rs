@@ -1,7 +1,7 @@
 //! Tests that need a tool which is not everywhere: they skip, and say so, unless the tool is demanded.
 //!
 //! ```text
-//! STANDFAST_REQUIRE=node,python,netns cargo test --release --workspace
+//! STANDFAST_REQUIRE=node,python,netns,crates cargo test --release --workspace
 //! ```
 //!
 //! turns every skip of these kinds into a failure; continuous integration sets it.
@@ -21,6 +21,8 @@ pub enum Kind {
     Python,
     /// Network namespaces: `unshare` and the right to make them.
     Netns,
+    /// Crates that only this needs, from their registry.
+    Crates,
 }
 
 impl fmt::Display for Kind {
@@ -29,6 +31,7 @@ impl fmt::Display for Kind {
             Self::Node => "node",
             Self::Python => "python",
             Self::Netns => "netns",
+            Self::Crates => "crates",
         })
     }
 }

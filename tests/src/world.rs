@@ -370,7 +370,9 @@ impl World {
             pieces.clone().for_each(|piece| offer(&mut replica, piece, device));
             replica.rebind();
         }
-        charters.for_each(|charter| replica.push_charter(charter.clone()));
+        for charter in charters {
+            replica.offer_charter(charter.note().to_string().as_bytes()).expect("it follows");
+        }
         // What only the later charter's witnesses say.
         pieces.for_each(|piece| offer(&mut replica, piece, device));
         Snapshot::new(replica)

@@ -1,11 +1,14 @@
 //! All tests of this package, in one binary: it is linked once.
 
 mod agency;
+mod charters;
 mod clocks;
 mod cluster;
 mod command_line;
 mod demo;
+mod exercises;
 mod interop;
+mod mirror;
 mod model {
     //! The vectors of the reference model, one test for each file; and vectors of fresh seeds.
 
@@ -20,6 +23,8 @@ mod model {
     mod trie;
     mod trust;
 }
+mod nobody_signs_twice;
+mod publishing;
 mod screens;
 mod spec_vectors;
 mod trqp;

@@ -266,7 +266,7 @@ fn the_quorum_time_of_nested_groups_is_the_newest_at_which_a_quorum_stood() {
             .max()
             .copied();
         assert_eq!(quorum.time(time_of), by_definition, "seed {seed}");
-        assert_eq!(freshness::bound(&quorum, &statements), by_definition, "seed {seed}");
+        assert_eq!(freshness::ages(&quorum, 0, &statements).bound, by_definition, "seed {seed}");
     }
 }
 
@@ -296,6 +296,6 @@ fn liars_who_are_no_quorum_neither_move_the_bound_past_the_honest_nor_freshen_an
         // Whoever is set aside freshens nothing: what is left gives the same age.
         let kept: Vec<Statement<'_>> = statements.iter().filter(|s| s.time <= ages.now + 300).copied().collect();
         assert!(kept.iter().all(|s| s.time <= NOW), "seed {seed}");
-        assert_eq!(ages.witnessed, freshness::bound(&quorum, &kept), "seed {seed}");
+        assert_eq!(ages.witnessed, freshness::ages(&quorum, 0, &kept).bound, "seed {seed}");
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use standfast_protocol::bundle::Bundle;
 use standfast_protocol::credential::contexts::Contexts;
+use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
 use standfast_tests::world::{Draft, LICENCE, LIST, NOW, WITNESSES, World, did_key, entry, issuing_key, status};
@@ -53,7 +54,8 @@ impl Desk {
         let shown = [text(&output.stdout), text(&output.stderr)].concat();
         assert_eq!(output.status.code(), Some(exit), "{line}\n{shown}");
         for line in shown.lines() {
-            let is_to_paste = line.starts_with(" hint:");
+            // Commands, and the members of a document, are never cut.
+            let is_to_paste = line.starts_with(" hint:") || line.trim_start().starts_with('"');
             assert!(line.chars().count() <= 80 || is_to_paste, "wider than 80 columns: {line}");
         }
         let gap = if self.screen.is_empty() { "" } else { "\n" };
@@ -418,6 +420,30 @@ fn errors_done_right() {
 }
 
 #[test]
+fn proofs_and_mirrors() {
+    let mut world = world();
+    let notice = RecordKey::notice("ferries").expect("a key");
+    world.publish("transport", vec![(notice, Some(b"Ferries do not sail today.".to_vec()))]);
+    world.settle(NOW);
+    let mut desk = Desk::new(&world, NOW + 4 * MINUTE);
+    desk.put("charter.note", world.charter.note().to_string().as_bytes());
+    desk.run("record prove notice/ferries --out a.tlog-proof", 0);
+    desk.run("record verify a.tlog-proof --charter charter.note", 0);
+    desk.run("record prove notice/none --out b.tlog-proof", 3);
+    desk.run("record prove notice/none --register transport --out b.tlog-proof", 0);
+    desk.run("record verify b.tlog-proof", 0).run("record verify charter.note", 2);
+    desk.run("register export transport mirror", 0).run("register verify mirror --charter charter.note", 0);
+    let tile = desk.dir.path().join("mirror/tile/0/000.p/4");
+    let mut bytes = fs::read(&tile).expect("a tile");
+    bytes[0] ^= 1;
+    fs::write(&tile, bytes).expect("a tile");
+    desk.run("register verify mirror", 4).run("register export transport mirror", 4);
+    fs::remove_file(&tile).expect("a tile");
+    desk.run("register verify mirror", 3);
+    desk.check("proofs");
+}
+
+#[test]
 fn without_utf_8_and_with_colour() {
     let desk = Desk::new(&world(), NOW + 4 * MINUTE);
     desk.put("licence.jwt", &licence(40_911));
@@ -438,4 +464,81 @@ fn without_utf_8_and_with_colour() {
     assert!(colour.starts_with("\x1b[31m\u{2717} REJECTED\x1b[0m   revoked by its issuer\n"), "{colour:?}");
     let quiet = desk.command("verify revoked.jwt", &["--quiet"]);
     assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty());
+}
+
+/// Three authorities, one below the other; the last lets transport issue licences.
+fn three_levels() -> World {
+    let mut world = World::bare();
+    world.publish("interior", vec![world.recognize("ministry", "*")]);
+    world.publish("ministry", vec![world.recognize("harbour", LICENCE)]);
+    world.publish("harbour", vec![world.issue("transport", LICENCE, r#","status":"required""#)]);
+    world.publish("transport", vec![world.document("transport"), (status(LIST), Some(list_with(&[])))]);
+    world.settle(NOW);
+    world
+}
+
+#[test]
+fn trust_paths() {
+    let mut world = three_levels();
+    let path = format!("trust path did:web:transport.example {LICENCE}");
+    let mut desk = Desk::new(&world, NOW + 4 * MINUTE);
+    desk.run(&path, 0);
+    let found = desk.json(&path);
+    assert_eq!(found["kind"], "standfast/trust-path/v1");
+    let steps = found["path"].as_array().expect("a path");
+    let authorities: Vec<&Value> = steps.iter().map(|step| &step["authority"]).collect();
+    assert_eq!(authorities, ["did:web:interior.example", "did:web:ministry.example", "did:web:harbour.example"]);
+    for step in steps.iter().chain([&found["register"]]) {
+        assert_eq!((&step["size_witnessed"], &step["witnessed_age_s"]), (&1.into(), &(4 * MINUTE).into()), "{step}");
+        assert_eq!(step["published_age_s"], 4 * MINUTE, "{step}");
+        assert!(step["register"].as_str().is_some_and(|origin| origin.len() > 40), "the whole origin: {step}");
+    }
+    // What is missing, exactly: known, then not known.
+    desk.run("trust path did:web:transport.example https://gov.example/Other", 1);
+    let none = desk.json("trust path did:web:transport.example https://gov.example/Other");
+    assert_eq!((&none["found"], &none["indeterminate"]), (&false.into(), &false.into()));
+    assert_eq!(none["missing"][0]["code"], "out-of-scope");
+    assert_eq!(none["searched"].as_array().map(Vec::len), Some(2));
+    let mut late = Desk::new(&world, NOW + 26 * HOUR);
+    late.run("trust path did:web:transport.example https://gov.example/Other", 3);
+    let doubted = late.json("trust path did:web:transport.example https://gov.example/Other");
+    assert!(doubted["doubt"].is_string() && doubted["indeterminate"] == true, "{doubted}");
+    desk.screen.push_str(&format!("\n{}", late.screen));
+    let (key, _) = world.issue("transport", LICENCE, "");
+    world.publish("harbour", vec![(key, None)]);
+    world.publish("harbour", vec![world.issue("stranger", LICENCE, "")]);
+    desk.put("data/snapshot.standfast", &bundle(&world));
+    desk.run(&path, 1).run(&format!("trust path did:web:stranger.example {LICENCE}"), 3);
+    desk.check("trust-path");
+}
+
+#[test]
+fn entries_of_a_newer_version() {
+    let mut world = world();
+    world.publish_unreadable("ministry");
+    let mut desk = Desk::new(&world, NOW + 4 * MINUTE);
+    desk.put("licence.jwt", &licence(40_911));
+    desk.put("revoked.jwt", &licence(40_912));
+    desk.run("verify licence.jwt", 3).run("verify revoked.jwt", 1);
+    desk.run(&format!("trust path did:web:transport.example {LICENCE}"), 3);
+    desk.run("status", 0).run("ready", 3);
+    let status = desk.json("status");
+    let state = status["registers"].as_array().expect("registers").iter().find(|r| r["state"] == "upgrade-needed");
+    assert!(state.is_some_and(|r| r["origin"].as_str().is_some_and(|o| o.starts_with("ministry"))), "{status}");
+    desk.check("upgrade-needed");
+}
+
+#[test]
+fn a_document_and_its_age() {
+    let mut world = world();
+    // Somebody else's register holds one, too.
+    let document = world.document("transport");
+    world.publish("ministry", vec![document]);
+    world.settle(NOW);
+    let mut desk = Desk::new(&world, NOW + 4 * MINUTE);
+    desk.run("did show did:web:transport.example", 0);
+    desk.check("did");
+    let shown = desk.json("did show did:web:transport.example");
+    let bound: Vec<&Value> = shown.as_array().expect("two").iter().map(|one| &one["bound"]).collect();
+    assert!(bound.contains(&&Value::Bool(true)) && bound.contains(&&Value::Bool(false)), "{shown}");
 }

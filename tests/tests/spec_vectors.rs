@@ -17,7 +17,9 @@ mod charter;
 mod frontier;
 mod status_list;
 mod sync_messages;
+mod tlog;
 mod view;
+mod webvh;
 
 /// The variable that has the files written again.
 const UPDATE_VARIABLE: &str = "STANDFAST_UPDATE_VECTORS";

@@ -71,7 +71,7 @@ fn what_is_known_to_be_revoked_stays_rejected() {
 #[test]
 fn what_is_not_there_may_stand_in_what_cannot_be_read() {
     let beyond = Draft { status: Some(entry(LIST, 5_000)), ..Draft::default() }.issue();
-    let extra = Draft { types: vec!["https://gov.example/Other".into()], ..Draft::default() }.issue();
+    let extra = Draft { types: vec![LICENCE.into(), "https://gov.example/Other".into()], ..Draft::default() }.issue();
     let contexts = standfast_protocol::credential::contexts::Contexts::builtin();
     let other_key = Draft::default().issue_by(&issuing_key("transport"), "did:web:transport.example", "k9", &contexts);
     let whole = World::new().snapshot();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::value::Span;
+
 /// `charter`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Charter {
@@ -38,6 +40,17 @@ Examples:
         /// As TOML to edit
         #[arg(long)]
         plan: bool,
+    },
+    /// What a charter changes: of B after the one held, or from A to B
+    #[command(after_help = "\
+Examples:
+  standfast charter diff charter-4.note
+  standfast charter diff charter-3.note charter-4.note
+  standfast charter diff charter-4.note --json")]
+    Diff {
+        /// One charter, or two; a file, or the digest of one that is held
+        #[arg(value_name = "[A] B", required = true, num_args = 1..=2)]
+        charters: Vec<PathBuf>,
     },
     /// Add a signature to a charter's file
     #[command(after_help = "\
@@ -76,6 +89,22 @@ Examples:
   standfast charter publish charter-4.note --json")]
     Publish {
         /// The charter
+        file: PathBuf,
+        /// Waits until a quorum of witnesses names it, at most so long
+        #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "5min", require_equals = true)]
+        wait: Option<Span>,
+        /// Answers every question with yes
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Choose a network at first use, or a side of a charter fork
+    #[command(after_help = "\
+Examples:
+  standfast charter pin charter-1.note
+  standfast charter pin charter-4.note --yes
+  standfast charter pin 4c1e07d190ab")]
+    Pin {
+        /// The charter: a file, or the digest of one that is held
         file: PathBuf,
         /// Answers every question with yes
         #[arg(long)]

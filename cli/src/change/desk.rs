@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use standfast_node::api::envelope;
 use standfast_node::error::NodeError;
@@ -16,6 +17,7 @@ use crate::client::Client;
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
+use crate::standing::Standing;
 
 /// How often a waiting command looks. A quorum on one continent takes tenths of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -113,6 +115,28 @@ impl Desk {
         match self {
             Self::Local(_) => Ok(None),
             Self::Running(client) => client.get(&format!("/v1/fence/{origin}"))?.json().map(Some),
+        }
+    }
+
+    /// Hands over the charter that the operator chooses.
+    pub fn choose(&mut self, note: Bytes) -> CliResult<()> {
+        match self {
+            Self::Local(node) => {
+                let submission = Submission { choice: Some(note), ..Submission::default() };
+                node.submit(submission).map(|_| ()).map_err(|e| node_error(&e))
+            }
+            Self::Running(client) => {
+                let answer = client.post("/v1/charter/choice", "text/plain", &note)?;
+                if (200..300).contains(&answer.status) { Ok(()) } else { Err(answer.error()) }
+            }
+        }
+    }
+
+    /// Returns what a running node says of network, charter and registers.
+    pub fn standing(&self) -> CliResult<Option<Standing>> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Running(client) => client.get("/v1/status")?.json::<Standing>().map(Some),
         }
     }
 

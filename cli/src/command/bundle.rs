@@ -55,6 +55,8 @@ struct Imported {
     forks_new: Vec<String>,
     registers_unbound: Vec<String>,
     charter: u64,
+    /// The version of which the bundle brought a second charter.
+    charter_forked: Option<u64>,
     elapsed_ms: Option<u64>,
 }
 
@@ -216,7 +218,7 @@ fn import(context: &Context, files: &[PathBuf]) -> CliResult {
         bundles.push(imported);
     }
     let replica = match &store {
-        Store::Node(_, replica) => replica.as_ref().clone(),
+        Store::Node(_, replica) => Replica::clone(replica),
         Store::Local(node) => node.replica().clone(),
     };
     if let Store::Local(node) = store {
@@ -276,7 +278,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
     let bytes = context.read(file, limits::BUNDLE_SIZE_MAX as u64)?;
     let bundle = Bundle::decode(&bytes).map_err(|e| bundle_error(file, &e))?;
     let before = match store {
-        Store::Node(_, replica) => replica.as_ref().clone(),
+        Store::Node(_, replica) => Replica::clone(replica),
         Store::Local(node) => node.replica().clone(),
     };
     open_alone(file, &bundle, context.now.secs())?;
@@ -313,6 +315,7 @@ fn import_one(context: &Context, store: &mut Store, file: &Path) -> CliResult<Im
         forks_new,
         registers_unbound: report.unbound,
         charter: after.charter().version(),
+        charter_forked: after.replica().chain().fork().map(|fork| fork.version),
         elapsed_ms: None,
     })
 }
@@ -337,6 +340,9 @@ impl Imported {
         let elapsed = self.elapsed_ms.map(|ms| format!(" · {} ms", words::grouped(ms))).unwrap_or_default();
         let file = if named { format!("{}: ", words::clean(&self.source)) } else { String::new() };
         let mut out = format!("✓ {file}{forward} · every signature and proof holds{elapsed}\n");
+        if let Some(version) = self.charter_forked {
+            out.push_str(&format!("! version {version} of the charter is signed twice: standfast status\n"));
+        }
         for origin in &self.forks_new {
             let name = standing.name(origin);
             out.push_str(&format!("! {name} is forked: standfast fork show {name}\n"));

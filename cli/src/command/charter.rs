@@ -3,25 +3,25 @@
 //! A charter's file is its note; one that nobody has signed yet is the note without signature lines: the text and the
 //! blank line. The charter held is the newest of the data directory's snapshot.
 
+mod publish;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use standfast_node::file;
 use standfast_node::keystore::KeyUse;
-use standfast_node::local::LocalNode;
 use standfast_protocol::charter::{Charter, CharterError, Plan, Signatures, SignedCharter, Tally};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
 use standfast_protocol::log::note::Note;
+use standfast_protocol::replica::Replica;
 use standfast_protocol::time::Time;
 
 use super::{Context, signing_error};
 use crate::args::governance::Charter as Verb;
-use crate::change;
 use crate::error::{CliError, CliResult, Exit};
-use crate::output::{Sign, words as shown};
+use crate::output::Sign;
 
 /// Bytes in a plan.
 const PLAN_SIZE_MAX: u64 = 1024 * 1024;
@@ -76,7 +76,9 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
         Verb::Show { file, plan } => show(context, file.as_deref(), plan),
         Verb::Sign { file, key, after } => sign(context, &file, &key, after.as_deref()),
         Verb::Verify { file, after } => verify(context, &file, after.as_deref()),
-        Verb::Publish { file, yes } => publish(context, &file, yes),
+        Verb::Diff { charters } => diff(context, &charters),
+        Verb::Publish { file, wait, yes } => publish::publish(context, &file, wait.map(|span| span.0), yes),
+        Verb::Pin { file, yes } => publish::pin(context, &file, yes),
     }
 }
 
@@ -103,12 +105,17 @@ fn create(context: &Context, plan: &Path, after: Option<&Path>, out: &Path, yes:
 }
 
 fn show(context: &Context, path: Option<&Path>, plan: bool) -> CliResult {
-    let read = match path {
-        Some(path) => read_charter(context, path)?,
-        None => {
-            let held = held(context)?.ok_or_else(crate::held::nothing_held)?;
+    let replica = match path {
+        Some(_) => None,
+        None => Some(crate::held::own(context)?.ok_or_else(crate::held::nothing_held)?),
+    };
+    let read = match (path, &replica) {
+        (Some(path), _) => read_charter(context, path)?,
+        (None, Some(replica)) => {
+            let held = replica.chain().in_force();
             Read { charter: held.charter().clone(), note: held.note().clone() }
         }
+        (None, None) => return Err(crate::held::nothing_held()),
     };
     if plan {
         let text = toml::to_string(&Plan::of(&read.charter)).map_err(|e| {
@@ -119,7 +126,10 @@ fn show(context: &Context, path: Option<&Path>, plan: bool) -> CliResult {
     }
     let signatures = count(&read.charter, &read.note, None)?;
     let document = document(context, &read.charter, &signatures, None);
-    context.output.result(&document, |_| words::whole(&read.charter, &signatures, context.now))?;
+    context.output.result(&document, |_| {
+        let chain = replica.as_ref().map(Replica::chain);
+        words::whole(&read.charter, &signatures, chain, context.now)
+    })?;
     Ok(Exit::Done)
 }
 
@@ -153,7 +163,8 @@ fn sign(context: &Context, path: &Path, key: &str, after: Option<&Path>) -> CliR
 
 /// Says `1 of 2 by the roots of version 3, 1 of 2 by its own`.
 fn tally_words(signatures: &Signatures, previous: Option<&Charter>) -> String {
-    let share = |tally: Tally| format!("{} of {}", tally.have, tally.need);
+    // One more than is needed is no more than enough.
+    let share = |tally: Tally| format!("{} of {}", tally.have.min(tally.need), tally.need);
     match (signatures.previous, previous) {
         (Some(tally), Some(previous)) => {
             let own = share(signatures.own);
@@ -195,65 +206,45 @@ fn verify(context: &Context, path: &Path, after: Option<&Path>) -> CliResult {
     Ok(exit)
 }
 
-fn publish(context: &Context, path: &Path, yes: bool) -> CliResult {
-    let Read { charter, note } = read_charter(context, path)?;
-    let held = held(context)?;
-    if held.as_ref().is_some_and(|held| held.charter().digest() == charter.digest()) {
-        return admitted(context, &charter, None);
-    }
-    let signed = match &held {
-        Some(held) => SignedCharter::authenticate_next(note, held.charter()),
-        None => SignedCharter::authenticate_first(note),
-    };
-    let signed = signed.map_err(|e| refused(path, &e))?;
-    if held.is_none() {
-        let question =
-            format!("This chooses network {} for {}. Do so?", charter.network_id(), context.config.data_dir.display());
-        context.confirm(yes, &question)?;
-    }
-    let bytes = signed.note().to_string().into_bytes();
-    let sent = match held {
-        Some(_) => change::submit_charter(context, bytes)?,
-        None => {
-            let dir = context.make_data_dir()?;
-            let node = LocalNode::init(&dir, &bytes).map_err(|e| change::node_error(&e))?;
-            node.close().map_err(|e| change::node_error(&e))?;
-            None
-        }
-    };
-    admitted(context, &charter, sent)
+/// Returns the charter in force on this data directory.
+pub fn held(context: &Context) -> CliResult<Option<SignedCharter>> {
+    let held = crate::held::own(context)?;
+    Ok(held.map(|replica| SignedCharter::clone(replica.chain().in_force())))
 }
 
 #[derive(Serialize)]
-struct AdmittedDocument {
+struct DiffDocument {
     kind: &'static str,
-    network: Digest,
+    from: Named,
+    to: Named,
+    changes: Vec<words::Change>,
+}
+
+#[derive(Serialize)]
+struct Named {
     version: u64,
     digest: Digest,
-    peers: Option<u64>,
 }
 
-fn admitted(context: &Context, charter: &Charter, peers: Option<u64>) -> CliResult {
-    let document = AdmittedDocument {
-        kind: "standfast/charter-admitted/v1",
-        network: charter.network_id(),
-        version: charter.version(),
-        digest: charter.digest(),
-        peers,
+impl From<&Charter> for Named {
+    fn from(charter: &Charter) -> Self {
+        Self { version: charter.version(), digest: charter.digest() }
+    }
+}
+
+fn diff(context: &Context, charters: &[PathBuf]) -> CliResult {
+    let (from, to) = match charters {
+        [from, to] => (read_charter(context, from)?.charter, read_charter(context, to)?.charter),
+        [to] => {
+            let held = held(context)?.ok_or_else(crate::held::nothing_held)?;
+            (held.charter().clone(), read_charter(context, to)?.charter)
+        }
+        _ => return Err(CliError::usage("expected one charter, or two")),
     };
-    context.output.result(&document, |style| {
-        let sent = peers.map(|n| format!(" · sent to {}", shown::counted(n, "peer", "peers"))).unwrap_or_default();
-        let network = shown::short(&charter.network_id().to_string());
-        let first = format!("{} admitted here{sent}\n", style.sign(Sign::Good));
-        format!("{first}  network {network} · charter {}\n", charter.version())
-    })?;
+    let changes = words::changes(Some(&from), &to);
+    let document = DiffDocument { kind: "standfast/charter-diff/v1", from: (&from).into(), to: (&to).into(), changes };
+    context.output.result(&document, |_| words::draw(&document.changes))?;
     Ok(Exit::Done)
-}
-
-/// Returns the charter that this data directory holds.
-pub fn held(context: &Context) -> CliResult<Option<SignedCharter>> {
-    let held = crate::held::own(context)?;
-    Ok(held.and_then(|replica| replica.charters().last().map(|charter| SignedCharter::clone(charter))))
 }
 
 /// The version before: what `--after` names, else the one held.
@@ -265,16 +256,24 @@ fn previous(context: &Context, after: Option<&Path>) -> CliResult<Option<Charter
     }
 }
 
-/// As [`previous`], for a charter that is there: version 1 has none, and the one held must not be itself.
+/// As [`previous`], for a charter that is there: version 1 has none, and of those held the one before it is meant.
 fn previous_of(context: &Context, charter: &Charter, after: Option<&Path>) -> CliResult<Option<Charter>> {
     if charter.version() == 1 {
         return Ok(None);
     }
-    let previous = previous(context, after)?;
-    Ok(previous.filter(|p| after.is_some() || p.version().saturating_add(1) == charter.version()))
+    if after.is_some() {
+        return previous(context, after);
+    }
+    let held = crate::held::own(context)?;
+    let before = charter.version().saturating_sub(1);
+    Ok(held.and_then(|replica| replica.chain().at(before).map(|held| held.charter().clone())))
 }
 
+/// Reads a charter's file; a text of hex digits that is no file is the digest of one that is held.
 fn read_charter(context: &Context, path: &Path) -> CliResult<Read> {
+    if let Some(found) = held_by_digest(context, path)? {
+        return Ok(found);
+    }
     let bytes = context.read(path, limits::NOTE_SIZE_MAX as u64)?;
     let note = match Note::parse(&bytes) {
         Ok(note) => note,
@@ -288,6 +287,22 @@ fn read_charter(context: &Context, path: &Path) -> CliResult<Read> {
     };
     let charter = Charter::parse(note.text()).map_err(|e| refused(path, &e))?;
     Ok(Read { charter, note })
+}
+
+/// Digits of a digest that name a charter held.
+const DIGEST_DIGITS_MIN: usize = 8;
+
+/// Finds a charter held by the beginning of its digest, also one of a fork that is not in force.
+fn held_by_digest(context: &Context, path: &Path) -> CliResult<Option<Read>> {
+    let Some(text) = path.to_str().filter(|text| text.len() >= DIGEST_DIGITS_MIN) else { return Ok(None) };
+    if !text.bytes().all(|b| b.is_ascii_hexdigit()) || path.exists() {
+        return Ok(None);
+    }
+    let Some(replica) = crate::held::own(context)? else { return Ok(None) };
+    let chain = replica.chain();
+    let mut named = chain.held().iter().chain(chain.sides());
+    let found = named.find(|held| held.charter().digest().to_string().starts_with(&text.to_ascii_lowercase()));
+    Ok(found.map(|held| Read { charter: held.charter().clone(), note: held.note().clone() }))
 }
 
 fn read_plan(context: &Context, path: &Path) -> CliResult<Plan> {

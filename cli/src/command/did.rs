@@ -144,6 +144,8 @@ struct ShownDocument<'a> {
     witnessed: bool,
     published_age_s: Option<u64>,
     witnessed_age_s: Option<u64>,
+    /// True when the charter or a trust entry binds this register to the DID: only then does the document count.
+    bound: bool,
     document: serde_json::Value,
 }
 
@@ -178,6 +180,7 @@ fn show(context: &Context, did: &str) -> CliResult {
                 witnessed: register.state_witnessed().get(key.as_str().as_bytes()) == Some(*digest),
                 published_age_s: ages.as_ref().and_then(|ages| ages.age(ages.published)),
                 witnessed_age_s: ages.as_ref().and_then(|ages| ages.age(ages.witnessed)),
+                bound: replica.bound().get(register.origin()).is_some_and(|bound| bound.entity == did),
                 document: body.and_then(|b| serde_json::from_slice(b.body()).ok()).unwrap_or_default(),
             }
         })
@@ -188,9 +191,11 @@ fn show(context: &Context, did: &str) -> CliResult {
             out.push_str(&format!("{}\n", words::did(one.did)));
             let mut row = |label: &str, text: String| out.push_str(&format!("  {label:<9} {text}\n"));
             row("register", held::name(replica, &one.register));
-            row("state", held::standing(replica, one.witnessed).to_owned());
+            let foreign = if one.bound { "" } else { " · counts for nothing: no path leads here for it" };
+            row("state", format!("{}{foreign}", held::standing(replica, one.witnessed)));
             if let Some(ages) = snapshot.ages(&one.register, context.now.secs()) {
-                row("fresh", held::witnessed(&snapshot, &one.register, &ages));
+                let witnessed = held::witnessed(&snapshot, &one.register, &ages);
+                row("fresh", format!("witnessed {witnessed} · published {}", held::published(&ages)));
             }
             let text = serde_json::to_string_pretty(&one.document).unwrap_or_default();
             text.lines().for_each(|line| out.push_str(&format!("  {}\n", words::clean(line))));

@@ -8,7 +8,7 @@ use crate::args::officer::Ready;
 use crate::error::{CliResult, Exit};
 use crate::output::card::{Card, Row};
 use crate::output::{Sign, words};
-use crate::standing::{NodeStanding, Readiness, Standing};
+use crate::standing::{NEWER_ENTRIES, NodeStanding, Readiness, Standing};
 use crate::{policy_source, trust_source};
 
 /// Open registers that the card names before it only counts them.
@@ -22,6 +22,7 @@ struct ReadyDocument<'a> {
     asked_until_at: Option<Time>,
     policy: &'a str,
     open: Vec<Open<'a>>,
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +48,7 @@ pub fn run(context: &Context, command: &Ready) -> CliResult {
         asked_until_at: asked,
         policy: &policy.name,
         open: readiness.open.iter().map(|(what, why)| Open { what, why }).collect(),
+        warnings: standing.charter.ends_soon(now).map(|_| "charter-expires-soon").into_iter().collect(),
     };
     context.output.result(&document, |style| {
         let holds = super::bundle::holds(&trusted.snapshot, standing.charter.version);
@@ -69,16 +71,11 @@ fn card(
     if ready {
         let (first, limit) = readiness.first.clone().unwrap_or_default();
         let limit = limit.map(|limit| format!(", {}", words::left(limit))).unwrap_or_default();
-        return Card {
-            sign: Sign::Good,
-            decision: "READY",
-            headline: format!("until {until}"),
-            rows: vec![
-                Row::new("holds", holds),
-                Row::new("first", format!("{first} (policy {policy}{limit})")),
-                Row::whole("do", "before then connect, or: standfast bundle import FILE"),
-            ],
-        };
+        let mut rows = vec![Row::new("holds", holds), Row::new("first", format!("{first} (policy {policy}{limit})"))];
+        let soon = standing.charter.ends_soon(now);
+        rows.extend(soon.map(|soon| Row::new("note", format!("{soon} (charter-expires-soon)"))));
+        rows.push(Row::whole("do", "before then connect, or: standfast bundle import FILE"));
+        return Card { sign: Sign::Good, decision: "READY", headline: format!("until {until}"), rows };
     }
     let headline = if readiness.open.is_empty() {
         match (readiness.until, asked) {
@@ -101,6 +98,11 @@ fn card(
         row = row.map(|row| row.line(format!("and {more} more: standfast status")));
     }
     let mut rows: Vec<Row> = row.into_iter().collect();
-    rows.push(Row::whole("do", "connect, or carry in newer data: standfast bundle import FILE"));
+    let is_old = |(_, why): &(String, String)| why == NEWER_ENTRIES;
+    let what = match readiness.open.as_slice() {
+        [first, rest @ ..] if is_old(first) && rest.iter().all(is_old) => "upgrade this program",
+        _ => "connect, or carry in newer data: standfast bundle import FILE",
+    };
+    rows.push(Row::whole("do", what));
     Card { sign: Sign::Open, decision: "NOT READY", headline, rows }
 }

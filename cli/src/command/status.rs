@@ -74,6 +74,9 @@ fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
         }
     };
     row("network", &network(standing, now));
+    for line in charter(standing, now) {
+        row("charter", &line);
+    }
     row("node", &node(standing, now));
     row("clock", &clock(standing));
     for witness in &standing.witnesses_misbehaved {
@@ -104,6 +107,28 @@ pub fn network(standing: &Standing, now: Time) -> String {
         format!("expired {end}, {} ago", words::age(now.since(charter.expires_at)))
     };
     format!("{} · charter {}, {left}", words::short(&standing.network), charter.version)
+}
+
+/// What is to be done about the charter: a fork, an end that is near or past.
+fn charter(standing: &Standing, now: Time) -> Vec<String> {
+    let charter = &standing.charter;
+    let mut lines = Vec::new();
+    if let Some(fork) = &charter.fork {
+        let sides: Vec<String> = fork.digests.iter().map(|digest| words::short(digest)).collect();
+        lines.push(format!(
+            "! version {} is signed twice, {}: compare them with the holders of root keys, then: standfast charter pin \
+             FILE",
+            fork.version,
+            sides.join(" and ")
+        ));
+    }
+    let next = charter.version.saturating_add(1);
+    if charter.expires_at <= now {
+        lines.push(format!("? it grants nothing new: ask a root key holder for version {next}"));
+    } else if let Some(soon) = charter.ends_soon(now) {
+        lines.push(format!("? {soon}: ask a root key holder for version {next}"));
+    }
+    lines
 }
 
 fn node(standing: &Standing, now: Time) -> String {

@@ -85,7 +85,7 @@ pub fn decode(data: &[u8]) -> Result<Submission, EnvelopeError> {
     if count == 0 {
         return Err(EnvelopeError::Empty);
     }
-    Ok(Submission { charters, bodies, heads, statements, forks, witness_proofs })
+    Ok(Submission { charters, bodies, heads, statements, forks, witness_proofs, ..Submission::default() })
 }
 
 fn parts<T>(

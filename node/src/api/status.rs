@@ -62,7 +62,12 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
         "kind": "standfast/status/v1",
         "network": charter.network_id().to_string(),
         "charter": {
-            "version": charter.version(), "expires_at": at(charter.document().expires_at), "age_s": charter_ages.age(charter_ages.charter),
+            "version": charter.version(), "digest": charter.digest().to_string(),
+            "expires_at": at(charter.document().expires_at), "age_s": charter_ages.age(charter_ages.charter),
+            "named_by": snapshot.naming_charter().len(),
+            "fork": replica.chain().fork().map(|fork| json!({
+                "version": fork.version, "digests": fork.sides.map(|side| side.charter().digest().to_string()),
+            })),
         },
         "node": {
             "running": node.is_some(),

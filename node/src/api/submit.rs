@@ -1,4 +1,4 @@
-//! `POST /v1/submit` and `/v1/publish`: a bundle, or an envelope.
+//! `POST /v1/submit` and `/v1/publish`: a bundle, or an envelope. `POST /v1/charter/choice`: a charter's note.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 use standfast_protocol::bundle::{self, Bundle};
+use standfast_protocol::limits;
 use standfast_protocol::sync::Submission;
 
 use super::{App, answer, envelope};
@@ -46,6 +47,19 @@ pub(super) async fn submit(State(shared): App, request: Request) -> Response {
             return answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, "node-failed", 5, message, &[]);
         }
     };
+    handed_over(&shared, submission).await
+}
+
+/// Takes the charter that the operator chooses, as its note; answers once the choice is durable.
+pub(super) async fn choose(State(shared): App, note: Bytes) -> Response {
+    if note.len() > limits::NOTE_SIZE_MAX {
+        let message = format!("expected a charter's note of at most {} bytes", limits::NOTE_SIZE_MAX);
+        return answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "usage", 2, &message, &[]);
+    }
+    handed_over(&shared, Submission { choice: Some(note), ..Submission::default() }).await
+}
+
+async fn handed_over(shared: &super::Shared, submission: Submission) -> Response {
     match shared.handle.submit(submission).await {
         Ok(changed) => {
             let document = json!({"kind": "standfast/submitted/v1", "changed": changed});

@@ -15,7 +15,6 @@ use standfast_protocol::register::mirror::{
     BINDING, BINDING_PROOF, CHECKPOINT, FORK, File, Mirror, NotThere, WITNESSED,
 };
 use standfast_protocol::replica::Replica;
-use standfast_protocol::time::Time;
 
 use super::{App, answer};
 
@@ -37,7 +36,13 @@ pub(super) async fn file(State(shared): App, Path(path): Path<String>) -> Respon
         return answer::refusal(StatusCode::NOT_FOUND, "register-missing", 3, &message, &[]);
     };
     let found = match file {
-        BINDING_PROOF => binding_proof(replica, origin),
+        BINDING_PROOF => {
+            // It looks at every register above this one.
+            let Ok(_permit) = shared.heavy.try_acquire() else { return answer::busy() };
+            let (snapshot, origin) = (snapshot.clone(), origin.to_owned());
+            let proof = tokio::task::spawn_blocking(move || binding_proof(snapshot.replica(), &origin));
+            proof.await.unwrap_or(Err(NotThere::Nothing))
+        }
         file => Mirror::new(register, replica.bodies()).read(file),
     };
     match found {
@@ -64,9 +69,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 fn binding_proof(replica: &Replica, origin: &str) -> Result<File, NotThere> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = Time::from_secs_saturating(now).secs();
-    match RecordProof::of_binding(replica, origin, now) {
+    match RecordProof::of_binding(replica, origin, crate::replay::now_ms() / 1000) {
         Ok(Some(proof)) => Ok(File { bytes: proof.to_text().into(), is_final: false }),
         Ok(None) | Err(_) => Err(NotThere::Nothing),
     }

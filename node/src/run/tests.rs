@@ -14,12 +14,14 @@ use standfast_protocol::charter::{
     Admission, AnchorTerms, Charter, Document, FreshnessLimits, KIND, Kind, Quotas, RegisterTerms, Roots, WitnessKind,
     WitnessTerms,
 };
+use standfast_protocol::did::webvh::{Log, author};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::{Algorithm, SecretKey, VerifierKey, origin_of};
 use standfast_protocol::log::note::{self, Note};
 use standfast_protocol::register::draft::Ground;
 use standfast_protocol::register::entry::Change;
 use standfast_protocol::register::record::RecordKey;
+use standfast_protocol::register::webvh::encode;
 use standfast_protocol::sync::message::{HeadMessage, Signed};
 use zeroize::Zeroizing;
 
@@ -55,7 +57,11 @@ impl Publisher {
 
     /// Puts one record, as one entry under a head.
     fn put(&mut self, key: RecordKey, body: &str) -> Submission {
-        let change = Change { key, digest: Some(Digest::of(body.as_bytes())) };
+        self.put_bytes(key, body.as_bytes().to_vec())
+    }
+
+    fn put_bytes(&mut self, key: RecordKey, body: Vec<u8>) -> Submission {
+        let change = Change { key, digest: Some(Digest::of(&body)) };
         let now = Time::from_secs_saturating(now_ms() / 1000);
         let draft = self.ground.prepare(now, vec![change]).unwrap();
         let line = note::sign(&draft.text(), &self.keys[0], &self.secret);
@@ -68,7 +74,7 @@ impl Publisher {
             entries: draft.entries().iter().map(|entry| entry.bytes().clone()).collect(),
             bodies: Vec::new(),
         };
-        Submission { bodies: vec![Bytes::from(body.to_owned())], heads: vec![head], ..Submission::default() }
+        Submission { bodies: vec![Bytes::from(body)], heads: vec![head], ..Submission::default() }
     }
 
     fn put_document(&mut self, did: &str) -> Submission {
@@ -292,8 +298,68 @@ async fn what_is_published_reaches_all_and_is_witnessed() {
     assert_eq!(resolved["didDocument"]["id"], AUTHORITY);
     let unowned = get(&follower, "/1.0/identifiers/did:web:other.example").await;
     assert_eq!(unowned.status, 404, "a document in a register that is not bound to its DID");
+
+    resolves_a_log(&mut federation.authority, &publisher, [&witness, &follower]).await;
     for node in [witness, publisher, follower] {
         node.stop().await.unwrap();
+    }
+}
+
+/// A did:webvh log in somebody's register resolves everywhere, by version, until its last entry ends it.
+async fn resolves_a_log(holder: &mut Publisher, publisher: &Node, others: [&Node; 2]) {
+    let key = SecretKey::from_seed(&[5; 32]);
+    let now = now_ms() / 1000;
+    let did = author::template("agency.example").unwrap();
+    let creation = author::Creation {
+        time: Time::from_secs_saturating(now - 100),
+        document: author::document(&did, &[("k1", key.public())]),
+        update_keys: vec![key.public()],
+        next_key_hashes: Vec::new(),
+        witness: None,
+        watchers: Vec::new(),
+        portable: false,
+        ttl: None,
+    };
+    let sign = |prepared: author::Prepared| {
+        let signature = key.sign(&prepared.input());
+        prepared.finish(&signature).unwrap()
+    };
+    let first = sign(author::create(&creation, key.public()).unwrap());
+    let log = Log::read(&first, b"").unwrap();
+    let did = log.newest().did().to_owned();
+    let path = format!("/1.0/identifiers/{did}");
+    assert_eq!(get(publisher, &path).await.status, 404);
+    let put = |log: &Bytes| (RecordKey::did(&did).unwrap(), encode(log, b"").unwrap());
+    let (record, body) = put(&first);
+    publish(publisher, &holder.put_bytes(record, body)).await;
+    for node in others {
+        witnessed(node, holder.origin(), 3).await;
+        let found = get(node, &path).await;
+        assert_eq!(found.status, 200, "{}", found.json());
+        assert_eq!(found.json()["didDocument"]["service"][1]["serviceEndpoint"], "https://agency.example/whois.vp");
+        assert_eq!(found.json()["didDocumentMetadata"]["versionNumber"], 1);
+    }
+    let mut update = author::Update::at(Time::from_secs_saturating(now - 50));
+    update.deactivate = true;
+    let (record, body) = put(&sign(author::update(&first, &log, &update, key.public()).unwrap()));
+    publish(publisher, &holder.put_bytes(record, body)).await;
+    for node in others {
+        witnessed(node, holder.origin(), 4).await;
+        let gone = get(node, &path).await;
+        assert_eq!((gone.status, gone.json()["didDocumentMetadata"]["deactivated"].clone()), (410, true.into()));
+        let at = Time::from_secs_saturating(now - 60);
+        for query in
+            ["versionNumber=1".to_owned(), format!("versionTime={at}"), format!("versionId={}", log.newest().id())]
+        {
+            let found = get(node, &format!("{path}?{query}")).await;
+            assert_eq!(
+                (found.status, found.json()["didDocument"]["id"].clone()),
+                (200, did.as_str().into()),
+                "{query}"
+            );
+        }
+        assert_eq!(get(node, &format!("{path}?versionNumber=3")).await.status, 404);
+        assert_eq!(get(node, &format!("{path}?version=3")).await.status, 400);
     }
 }
 

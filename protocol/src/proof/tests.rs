@@ -41,12 +41,17 @@ pub(crate) fn canonical(value: &Value) -> Bytes {
 }
 
 pub(crate) fn charter(anchor: &str) -> Arc<SignedCharter> {
+    charter_where(anchor, |_| "admitting")
+}
+
+/// A charter whose witnesses are of these kinds.
+fn charter_where(anchor: &str, kind: impl Fn(&str) -> &'static str) -> Arc<SignedCharter> {
     let names = ["A", "B", "C"];
     let witness = |name: &str| vkey(&format!("{name}.example"), Algorithm::Cosignature, name);
     let view = |name: &str| vkey(&format!("{name}.example/view"), Algorithm::Note, &format!("{name} view"));
     let policy: String = names.iter().map(|name| format!("witness {name} {}\n", witness(name))).collect();
     let kinds: BTreeMap<_, _> =
-        names.map(|name| (name, json!({"kind": "admitting", "view": view(name)}))).into_iter().collect();
+        names.map(|name| (name, json!({"kind": kind(name), "view": view(name)}))).into_iter().collect();
     let document: Document = serde_json::from_value(json!({
         "kind": "standfast/charter/v1", "version": 1, "issued_at": 1_780_000_000u64, "expires_at": 1_900_000_000u64,
         "roots": {"threshold": 1, "keys": [vkey("root", Algorithm::Note, "root")]},
@@ -237,6 +242,32 @@ fn another_charter_or_a_cosignature_too_few_is_refused() {
     let refused = unsigned.verify(charter("interior.example").charter(), NOW);
     let expected = crate::log::checkpoint::HeadError::Note(NoteError::UnknownKey);
     assert_eq!(refused, Err(RecordProofError::Log(ProofError::Head(expected))));
+}
+
+#[test]
+fn only_admitting_witnesses_count() {
+    let mut world = World::new();
+    world.publish("interior.example", &[notice("1", "one")], &[("A", NOW), ("C", NOW)]);
+    let proof = world.prove("interior.example", &notice("1", "").0);
+    let other = charter_where("interior.example", |name| if name == "C" { "consistent" } else { "admitting" });
+    assert_eq!(proof.verify(other.charter(), NOW), Err(RecordProofError::Log(ProofError::Quorum)));
+}
+
+#[test]
+fn an_earlier_entry_says_nothing_about_the_head() {
+    let world = World::chain();
+    let register = world.replica.register(&origin("interior.example")).unwrap();
+    let key = notice("2", "").0;
+    let mut proof = world.prove("interior.example", &key);
+    assert!(proof.record.body.is_some(), "it is there now");
+    let before = register.state_at(1).unwrap();
+    let (digest, path) = before.prove(key.as_str().as_bytes());
+    assert_eq!(digest, None, "it was not there before");
+    proof.record.log.index = 0;
+    proof.record.log.hashes = register.tree().inclusion(0, 2).unwrap();
+    proof.record.entry = register.entry(0).unwrap().bytes().clone();
+    (proof.record.path, proof.record.body) = (path, None);
+    assert_eq!(verify(proof.to_text().as_bytes()), Err(RecordProofError::NotLast { last: 1, came: 0 }));
 }
 
 #[test]

@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use super::entry::{Entry, EntryError};
 use super::record::RecordKey;
+use super::witnessing::Witnessing;
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
 use crate::log::merkle::{Edge, Tree};
-use crate::log::policy::Quorum;
 use crate::trie::Trie;
 
 /// A checkpoint of a branch: the head as the publisher signed it, and the newest cosignature of each witness.
@@ -43,8 +43,8 @@ impl Stand {
         self.cosignatures.get(witness)
     }
 
-    fn is_quorum(&self, quorum: &Quorum, admitting: &BTreeSet<String>) -> bool {
-        quorum.met_by(|name| admitting.contains(name) && self.cosignatures.contains_key(name))
+    fn is_quorum(&self, witnessing: &Witnessing) -> bool {
+        witnessing.is_met_by(|name| self.cosignatures.contains_key(name))
     }
 
     /// Keeps a cosignature when it is newer than that of the same witness.
@@ -196,25 +196,25 @@ impl Branch {
     }
 
     /// Keeps a cosignature of a checkpoint that is remembered; false when there is none, or the cosignature is not newer.
-    pub(super) fn add(&mut self, cosignature: Cosignature, quorum: &Quorum, admitting: &BTreeSet<String>) -> bool {
+    pub(super) fn add(&mut self, cosignature: Cosignature, witnessing: &Witnessing) -> bool {
         let size = cosignature.checkpoint().size;
         let Some(stand) = self.stands.get_mut(&size) else { return false };
-        if stand.head.checkpoint() != cosignature.checkpoint() {
+        if stand.head.checkpoint() != cosignature.checkpoint() || !witnessing.hears_cosignature(&cosignature) {
             return false;
         }
         let known = stand.cosignature(cosignature.witness()).is_some_and(|old| old.time() >= cosignature.time());
         if known || !Arc::make_mut(stand).add(cosignature) {
             return false;
         }
-        if stand.is_quorum(quorum, admitting) {
+        if stand.is_quorum(witnessing) {
             self.quorums.insert(size);
         }
         true
     }
 
     /// Finds the quorum checkpoints again, under another policy.
-    pub(super) fn count_quorums(&mut self, quorum: &Quorum, admitting: &BTreeSet<String>) {
-        let met = self.stands.iter().filter(|(_, stand)| stand.is_quorum(quorum, admitting));
+    pub(super) fn count_quorums(&mut self, witnessing: &Witnessing) {
+        let met = self.stands.iter().filter(|(_, stand)| stand.is_quorum(witnessing));
         self.quorums = met.map(|(size, _)| *size).collect();
     }
 

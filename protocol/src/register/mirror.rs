@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use super::body::Bodies;
 use super::entry::{Entry, EntryError};
+use super::fact::Binding;
 use super::fork::{ForkError, ForkProof};
 use super::state::{Register, Stand, Witnessing};
 use crate::credential::jcs;
@@ -160,6 +161,18 @@ fn binding(origin: &str, keys: &[VerifierKey]) -> Vec<u8> {
     (jcs::to_string(&value) + "\n").into_bytes()
 }
 
+/// True for a binding of this register in the one form that we write. It may be older than a rotation: one key that is
+/// bound is enough.
+fn names_register(bytes: &[u8], origin: &str, keys: &[VerifierKey]) -> bool {
+    let read = Json::parse(bytes).ok().and_then(|json| Binding::read(&json)).filter(|read| read.origin == origin);
+    let named: Option<Vec<VerifierKey>> = read.and_then(|read| read.keys.iter().map(|key| key.parse().ok()).collect());
+    named.is_some_and(|named| {
+        named.iter().any(|key| keys.contains(key))
+            && named.iter().all(|key| key.name() == origin)
+            && binding(origin, &named) == bytes
+    })
+}
+
 /// Why files are not a whole register.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -235,8 +248,8 @@ pub enum ReplayError {
     /// A body is not what its name says.
     #[error("{0} has another content than its name says")]
     Body(String),
-    /// Names other keys than those that the register is bound to.
-    #[error("binding does not name this register and its keys")]
+    /// Names another register, or none of the keys that this one is bound to.
+    #[error("binding does not name this register and a key of it")]
     Binding,
     /// The fork proof does not hold.
     #[error("fork proves nothing")]
@@ -396,7 +409,7 @@ pub fn replay<E: Error + Send + Sync + 'static>(
         }
     }
     if let Some(bytes) = optional(BINDING, BINDING_SIZE_MAX)?
-        && bytes != binding(origin, keys)
+        && !names_register(&bytes, origin, keys)
     {
         return Err(ReplayError::Binding);
     }

@@ -22,22 +22,13 @@ use super::entry::{Entry, EntryError};
 use super::fork::{ForkError, ForkProof};
 use super::record::RecordKey;
 use super::unread::Unread;
+pub use super::witnessing::Witnessing;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::log::checkpoint::{Checkpoint, SignedHead};
 use crate::log::cosignature::Cosignature;
 use crate::log::merkle::{Edge, Tree};
-use crate::log::policy::Quorum;
 use crate::trie::Trie;
-
-/// Whose cosignatures make a checkpoint a witnessed one.
-#[derive(Debug, Clone)]
-pub struct Witnessing {
-    /// The quorum of the charter.
-    pub quorum: Quorum,
-    /// The names of its witnesses that replay entries and hold every body before they cosign. Others do not count for W.
-    pub admitting: BTreeSet<String>,
-}
 
 /// A signed checkpoint with an invalid entry, which stops a register.
 #[derive(Debug, Clone)]
@@ -166,12 +157,20 @@ impl Register {
 
     /// Takes the witnesses of another charter. W does not move back by it.
     pub fn set_witnessing(&mut self, witnessing: Arc<Witnessing>) {
-        let Witnessing { quorum, admitting } = &*witnessing;
         for branch in [Some(&mut self.main), self.other.as_mut()].into_iter().flatten() {
-            branch.count_quorums(quorum, admitting);
+            branch.count_quorums(&witnessing);
         }
         self.witnessing = witnessing;
         self.settle();
+    }
+
+    /// Takes the witnesses of a charter as if there had been none since: W is what they make, though it moves back.
+    pub fn judge_anew(&mut self, witnessing: Arc<Witnessing>) {
+        self.set_witnessing(witnessing);
+        if !self.witnessing.quorum.is_none() {
+            let newest = self.main.quorum_in(Unbounded, Unbounded).unwrap_or(0);
+            self.move_w(newest.max(self.main.base()).min(self.w));
+        }
     }
 
     /// Returns the size from which entries are held: 0 when all are.
@@ -398,9 +397,8 @@ impl Register {
     }
 
     pub(super) fn add_to_branches(&mut self, cosignature: Cosignature) -> bool {
-        let Witnessing { quorum, admitting } = &*self.witnessing;
         let mut branches = [Some(&mut self.main), self.other.as_mut()].into_iter().flatten();
-        branches.any(|branch| branch.add(cosignature.clone(), quorum, admitting))
+        branches.any(|branch| branch.add(cosignature.clone(), &self.witnessing))
     }
 
     /// True when the head is of this register and by a key bound now.

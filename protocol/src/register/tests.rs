@@ -71,7 +71,7 @@ impl Publisher {
             policy += &format!("witness {name} {key}\n");
         }
         let quorum = Quorum::parse(&(policy + "group Q 2 A B C\nquorum Q\n")).unwrap();
-        Arc::new(Witnessing { quorum, admitting: ["A".to_owned(), "B".to_owned()].into() })
+        Arc::new(Witnessing::new(quorum, ["A".to_owned(), "B".to_owned()].into()))
     }
 
     pub(super) fn register(&self) -> Register {

@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError};
 
 use super::{HeldRegister, Snapshot};
 use crate::did::webvh::copies::ends;
+use crate::did::webvh::resolve::{Resolution, ResolveError, Wanted};
 use crate::did::webvh::{Log, WebvhDid};
 use crate::digest::Digest;
 use crate::limits;
 use crate::register::body::Record;
 use crate::register::record::RecordKey;
 use crate::register::webvh::WebvhBody;
+use crate::time::Time;
 
 /// A copy in a register.
 #[derive(Debug, Clone)]
@@ -54,6 +56,20 @@ pub struct WebvhStanding {
     pub crowded: bool,
 }
 
+/// Why a DID was not resolved from the copies held.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebvhError {
+    /// No copy stands in a register at W.
+    #[error("no log of this DID is held in a register that witnesses stand for")]
+    NotHeld,
+    /// The copies answer differently.
+    #[error("copies of the log part before that version: the DID has two histories")]
+    Forked,
+    /// The log does not answer.
+    #[error("the log does not say it")]
+    Log(#[source] ResolveError),
+}
+
 impl WebvhStanding {
     /// True when two copies part.
     pub fn is_forked(&self) -> bool {
@@ -75,6 +91,27 @@ impl Snapshot {
         }
         kept.insert(did.to_owned(), standing.clone());
         standing
+    }
+
+    /// Resolves a `did:webvh` DID from the copies held, at a device's time. Copies at W answer, all of them alike; a
+    /// deactivation counts in any copy.
+    pub fn resolve_webvh(&self, did: &str, wanted: &Wanted, now: Time) -> Result<(Resolution, HeldCopy), WebvhError> {
+        let standing = self.webvh(did);
+        let asked = |copy: &HeldCopy| {
+            let resolved = copy.log().resolve(wanted, now).map_err(WebvhError::Log)?;
+            Ok((resolved, copy.clone()))
+        };
+        if let (Wanted::Newest, Some(copy)) = (wanted, &standing.deactivated) {
+            return asked(copy);
+        }
+        let first = asked(standing.witnessed.first().ok_or(WebvhError::NotHeld)?);
+        if !standing.is_forked() {
+            return first;
+        }
+        let (resolved, copy) = first.map_err(|_| WebvhError::Forked)?;
+        let same = |end: &HeldCopy| asked(end).is_ok_and(|(other, _)| other.document == resolved.document);
+        let is_one = !standing.crowded && standing.ends.iter().chain(&standing.witnessed).all(same);
+        if is_one { Ok((resolved, copy)) } else { Err(WebvhError::Forked) }
     }
 
     fn compare(&self, did: &str) -> WebvhStanding {

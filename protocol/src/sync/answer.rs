@@ -26,6 +26,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             Some(Response::Frontier {
                 charter: charter.version(),
                 charter_digest: charter.digest(),
+                forks: replica.chain().forks().map(|fork| fork.version).collect(),
                 views: kept.collect(),
                 misbehaved: replica.witness_proofs().keys().cloned().collect(),
                 node: replica.frontier().node(prefix, root),
@@ -36,13 +37,17 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
         Request::View { witness, time, offset } => view(replica, witness, *time, *offset),
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
-            let held = replica.charters().iter().find(|c| c.charter().version() == *version);
+            let held = replica.chain().at(*version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
         }
         Request::Own { witness, after } => Some(own(replica, witness, after)),
         Request::WitnessProof { witness, key } => {
             let held = replica.witness_proofs().get(&(witness.clone(), *key));
             held.map(|proof| Response::WitnessProof(Bytes::from(proof.encode())))
+        }
+        Request::CharterFork { version } => {
+            let fork = replica.chain().fork_of(*version);
+            fork.map(|fork| Response::CharterFork(fork.sides.map(|side| Bytes::from(side.note().to_string())).into()))
         }
     };
     found.unwrap_or(Response::NotHeld)

@@ -215,12 +215,16 @@ impl Duties {
     /// Returns the name under which the charter lists our cosignature key.
     pub(super) fn witness_name<'a>(&self, replica: &'a Replica) -> Option<(&'a str, &WitnessKeys)> {
         let keys = self.witness.as_ref()?;
-        Some((replica.witnesses().cosigner(&keys.cosign.0)?, keys))
+        // Both sets sign until a quorum of the one that comes says that its time is there.
+        Some((replica.signing_witnesses().find_map(|set| set.cosigner(&keys.cosign.0))?, keys))
     }
 
     /// Cosigns a register's newest head, if it is whole, sound and larger than what was promised before.
     pub(super) fn cosign(&mut self, register: &Register, replica: &Replica, now: u64) -> Option<Cosignature> {
         let (name, keys) = self.witness_name(replica)?;
+        if !register.witnessing().hears(name, now) {
+            return None;
+        }
         let head = register.newest_head()?.checkpoint().clone();
         let promised = self.promised.get(register.origin());
         let is_new = promised.is_none_or(|(size, _)| *size < head.size);

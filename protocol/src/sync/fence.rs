@@ -17,7 +17,7 @@ use crate::log::policy::Quorum;
 /// What the machine keeps for the fence.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
-    /// What counts as an answer was signed at this time or later.
+    /// What counts as an answer was signed after this time.
     pub(super) began: u64,
     /// The largest validly signed head of a register that came and was not admitted.
     seen: BTreeMap<String, u64>,
@@ -80,7 +80,7 @@ pub struct FenceReport {
     pub size: u64,
     /// The root there.
     pub root: Digest,
-    /// Answers count from this time on.
+    /// Answers count that were signed after this time.
     pub began: u64,
     /// How many witnesses the charter names.
     pub witnesses_named: usize,
@@ -127,7 +127,7 @@ impl Machine {
         let mut take = |witness: &'_ str, size: u64, time: u64| {
             let Some((name, _)) = replica.quorum().witnesses().get_key_value(witness) else { return };
             let held = answers.get(name.as_str()).is_some_and(|held| held.time >= time);
-            if time >= self.fence.began && own.as_deref() != Some(witness) && !held {
+            if time > self.fence.began && own.as_deref() != Some(witness) && !held {
                 answers.insert(name, WitnessAnswer { witness: name.clone(), size, time });
             }
         };

@@ -11,6 +11,7 @@
 //! is parked under the ticket of its `Persist`, and only `Persisted(ticket)` puts it in place. Changes to one register
 //! wait for each other; registers do not. That is invariant 5, in one place.
 
+mod charters;
 mod door;
 mod evidence;
 mod restore;
@@ -120,9 +121,15 @@ enum Parked {
         view: Option<super::duties::OwnView>,
     },
     Charter {
-        charter: Arc<SignedCharter>,
+        note: Bytes,
         source: Source,
     },
+    Choice {
+        chosen: Arc<SignedCharter>,
+        source: Source,
+    },
+    /// What shows that a change of witnesses is done.
+    ChangeSeen,
 }
 
 /// The replication machine of one node.
@@ -306,7 +313,7 @@ impl Machine {
         Job::View {
             message,
             network: self.replica.charter().network_id(),
-            witnesses: Box::new(self.replica.witnesses().clone()),
+            witnesses: Box::new(self.replica.charter().all_witnesses()),
             held: self.replica.views().values().flat_map(|slots| slots.iter().cloned()).collect(),
         }
     }
@@ -360,11 +367,13 @@ impl Machine {
     }
 
     fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
+        let changing = self.replica.witnessing().is_changing();
         self.watch_view(&view);
         self.learn_from_view(&view, source);
         let newer = self.replica.offer_view(view.clone(), self.now());
         if newer {
             self.outputs.push(Output::Changed);
+            self.observe_change(changing);
         }
         if newer && let Some(peer) = source.peer() {
             let witness = &view.view().witness;
@@ -601,18 +610,9 @@ impl Machine {
             }
             Parked::WitnessProof { proof, source } => self.keep_witness_proof(proof, &source),
             Parked::Learned => {}
-            Parked::Charter { charter, source } => {
-                let version = charter.charter().version();
-                // Several peers may have sent it, each before the first was durable.
-                let follows = self.replica.charter().version().checked_add(1) == Some(version);
-                if follows {
-                    self.replica.push_charter(charter);
-                    self.outputs.push(Output::Notice(Notice::Charter { version }));
-                    self.outputs.push(Output::Changed);
-                    self.peers.ask_everybody();
-                }
-                self.part_done(&source, Ok(follows));
-            }
+            Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
+            Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
+            Parked::ChangeSeen => {}
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
             for change in queue {
@@ -629,9 +629,12 @@ impl Machine {
             Parked::Register { source, .. }
             | Parked::Bodies { source, .. }
             | Parked::Charter { source, .. }
-            | Parked::WitnessProof { source, .. } => {
+            | Parked::WitnessProof { source, .. }
+            | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
+            // Another start sees the change again when the witnesses speak.
+            Parked::ChangeSeen => {}
             // Neither was given away: it is tried again at the next tick, a view when the next one is due.
             Parked::Promise { cosignature, waiting } => {
                 self.duties.promise_came_to_nothing(cosignature.checkpoint());

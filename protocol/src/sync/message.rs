@@ -370,6 +370,11 @@ pub enum Request {
         /// The id of its cosignature key.
         key: [u8; 4],
     },
+    /// Both charters of a version.
+    CharterFork {
+        /// The version.
+        version: u64,
+    },
 }
 
 impl Request {
@@ -390,6 +395,7 @@ impl Request {
             Self::Charter { version } => w.array(2).uint(5).uint(*version),
             Self::Own { witness, after } => w.array(3).uint(7).text(witness).text(after),
             Self::WitnessProof { witness, key } => w.array(3).uint(8).text(witness).bytes(key),
+            Self::CharterFork { version } => w.array(2).uint(9).uint(*version),
         };
         w.into_bytes()
     }
@@ -425,6 +431,7 @@ impl Request {
                 Self::Own { witness, after: after.to_owned() }
             }
             (8, 3) => Self::WitnessProof { witness: read_origin(&mut r)?, key: *r.array_of()? },
+            (9, 2) => Self::CharterFork { version: r.uint()? },
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -505,6 +512,8 @@ pub enum Response {
         charter: u64,
         /// The digest of that charter.
         charter_digest: Digest,
+        /// The versions of which it holds two charters.
+        forks: Vec<u64>,
         /// The time of the newest view held, by witness.
         views: Vec<(String, u64)>,
         /// Witnesses of whom a proof is held, with the id of the cosignature key.
@@ -550,6 +559,8 @@ pub enum Response {
     },
     /// To [`Request::Charter`]: the signed note.
     Charter(Bytes),
+    /// To [`Request::CharterFork`]: the two signed notes.
+    CharterFork(Vec<Bytes>),
     /// Not held.
     NotHeld,
     /// To [`Request::Own`]: checkpoints with a cosignature each, ascending by origin.
@@ -568,8 +579,11 @@ impl Response {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         match self {
-            Self::Frontier { charter, charter_digest, views, misbehaved, node } => {
-                w.array(6).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+            Self::Frontier { charter, charter_digest, forks, views, misbehaved, node } => {
+                w.array(7).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+                write_all(&mut w, forks, |version, w| {
+                    w.uint(*version);
+                });
                 write_all(&mut w, views, |(witness, time), w| {
                     w.array(2).text(witness).uint(*time);
                 });
@@ -618,6 +632,12 @@ impl Response {
             Self::Charter(note) => {
                 w.array(2).uint(5).bytes(note);
             }
+            Self::CharterFork(notes) => {
+                w.array(2).uint(9);
+                write_all(&mut w, notes, |note, w| {
+                    w.bytes(note);
+                });
+            }
             Self::NotHeld => {
                 w.array(1).uint(6);
             }
@@ -643,9 +663,10 @@ impl Response {
         let mut r = Reader::new(data);
         let len = r.array()?;
         let response = match (r.uint()?, len) {
-            (0, 6) => Self::Frontier {
+            (0, 7) => Self::Frontier {
                 charter: r.uint()?,
                 charter_digest: read_digest(&mut r)?,
+                forks: read_all(&mut r, "charter forks", limits::CHARTER_FORKS_MAX, |r| Ok(r.uint()?))?,
                 views: read_all(&mut r, "views", limits::NOTE_SIGNATURES_MAX, |r| {
                     r.array_len(2)?;
                     Ok((read_origin(r)?, r.uint()?))
@@ -682,6 +703,7 @@ impl Response {
                 other: read_all(&mut r, "heads", 2, HeadMessage::read)?,
             },
             (5, 2) => Self::Charter(Bytes::copy_from_slice(r.bytes()?)),
+            (9, 2) => Self::CharterFork(read_all(&mut r, "charters", 2, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))?),
             (6, 1) => Self::NotHeld,
             (7, 3) => {
                 let statements = read_all(&mut r, "statements", limits::OWN_STATEMENTS_MAX, |r| {
@@ -800,6 +822,7 @@ mod tests {
         let frontier = |node| Response::Frontier {
             charter: 1,
             charter_digest: Digest::of(b"c"),
+            forks: vec![2],
             views: vec![("A".to_owned(), 5)],
             misbehaved: vec![("B".to_owned(), [1, 2, 3, 4])],
             node,
@@ -817,6 +840,7 @@ mod tests {
             Response::View { time: 7, total: 9, piece: Bytes::from_static(b"view") },
             Response::Fork { proof: Bytes::from_static(b"proof"), other: vec![head(), head()] },
             Response::Charter(Bytes::from_static(b"note")),
+            Response::CharterFork(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]),
             Response::NotHeld,
             Response::Own { statements: vec![(checkpoint(), Signed { id: [1; 4], blob: vec![1; 72] })], more: true },
             Response::WitnessProof(Bytes::from_static(b"proof")),
@@ -850,6 +874,7 @@ mod tests {
             Request::WitnessProof { witness: "A".to_owned(), key: [1, 2, 3, 4] },
             Request::Fork { origin: "a/b".to_owned() },
             Request::Charter { version: 2 },
+            Request::CharterFork { version: 2 },
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }

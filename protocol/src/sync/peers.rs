@@ -254,6 +254,7 @@ impl Peers {
             Request::Frontier { .. }
             | Request::Fork { .. }
             | Request::Charter { .. }
+            | Request::CharterFork { .. }
             | Request::Own { .. }
             | Request::WitnessProof { .. } => {}
         }
@@ -285,9 +286,13 @@ impl Machine {
     /// Takes a response of a peer.
     pub(super) fn answered(&mut self, peer: &Peer, request: Request, response: Response, size: usize) {
         match (request, response) {
-            (Request::Frontier { prefix, .. }, Response::Frontier { charter, views, misbehaved, node, .. }) => {
+            (
+                Request::Frontier { prefix, .. },
+                Response::Frontier { charter, charter_digest, forks, views, misbehaved, node },
+            ) => {
                 self.want_witness_proofs(peer, misbehaved);
-                self.compared(peer, &prefix, charter, &views, node);
+                self.compare_charters(peer, charter, charter_digest, &forks);
+                self.compared(peer, &prefix, &views, node);
                 self.peers.frontier_done(peer, true);
             }
             (Request::Entries { origin, first }, Response::Entries { newest, witnessed, timestamp }) => {
@@ -315,21 +320,16 @@ impl Machine {
                     self.check_head(head, peer);
                 }
             }
-            (Request::Charter { .. }, Response::Charter(note)) => self.charter_came(&note, peer.clone()),
+            (Request::Charter { version }, Response::Charter(note)) => self.charter_came(&note, version, peer),
+            (Request::CharterFork { .. }, Response::CharterFork(notes)) => self.charter_fork_came(&notes, peer),
             (request, _) => self.request_failed(peer, &request),
         }
     }
 
-    fn compared(&mut self, peer: &Peer, prefix: &Prefix, charter: u64, views: &[(String, u64)], node: FrontierNode) {
-        let ours = self.replica().charter().version();
-        if charter > ours {
-            self.peers.want(peer, Request::Charter { version: ours.saturating_add(1) });
-        }
+    fn compared(&mut self, peer: &Peer, prefix: &Prefix, views: &[(String, u64)], node: FrontierNode) {
         for (witness, time) in views {
             let held = self.replica().views().get(witness.as_str()).and_then(|s| s.kept.as_ref());
-            if held.is_none_or(|held| held.view().time < *time)
-                && self.replica().witnesses().kinds().contains_key(witness)
-            {
+            if held.is_none_or(|held| held.view().time < *time) && self.replica().names_witness(witness) {
                 self.peers.want_view(peer, witness);
             }
         }

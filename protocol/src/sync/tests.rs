@@ -19,6 +19,9 @@ use crate::register::entry::Change;
 use crate::register::record::RecordKey;
 use crate::time::Time;
 
+mod charters;
+mod fence;
+
 const START_MS: u64 = 1_790_000_000_000;
 
 fn secret(name: &str) -> SecretKey {
@@ -262,7 +265,8 @@ impl Net {
         durable.iter().for_each(|d| fresh.machine.restore(d));
         fresh.durable = durable;
         self.nodes[i] = Some(fresh);
-        let outputs = self.node(i).machine.started(START_MS);
+        let now = self.now_ms;
+        let outputs = self.node(i).machine.started(now);
         self.carry_out(i, outputs);
         self.run();
     }
@@ -774,7 +778,7 @@ fn bodies_that_nobody_holds_do_not_starve_others() {
 fn a_register_made_under_an_earlier_charter_is_judged_by_the_one_in_force() {
     let mut replica = crate::replica::Replica::new(charter());
     let made = replica.candidate(&origin("interior.example")).expect("bound");
-    replica.push_charter(charter());
+    replica.offer_charter(charters::next(&charter(), 2, |_| ()).note().to_string().as_bytes()).expect("it follows");
     replica.install(made);
     let held = replica.register(&origin("interior.example")).expect("held");
     let fresh = replica.candidate(&origin("interior.example")).expect("bound");
@@ -839,6 +843,7 @@ fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
                         },
                         _ => super::message::Response::Frontier {
                             charter: 1,
+                            forks: Vec::new(),
                             charter_digest: Digest::OF_NOTHING,
                             views: Vec::new(),
                             misbehaved: Vec::new(),

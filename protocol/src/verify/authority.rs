@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bound, Case, chain, combinations, fresh};
+use super::{Bound, Case, chain, charter, combinations, fresh};
 use crate::credential::Credential;
 use crate::credential::contexts::Contexts;
 use crate::digest::Digest;
@@ -298,8 +298,11 @@ fn is_settled(case: &Case<'_>, issuer: &str, types: &[String], chosen: &[(String
 fn refuse(case: &Case<'_>, issuer: &str, types: &[String], refusal: &NotFound, sure: bool, settled: bool) -> Check {
     let searched = refusal.searched.iter().filter_map(|origin| case.snapshot.held(origin));
     let evidence: Vec<Evidence> = searched.map(|held| held.evidence(None, None)).collect();
-    let (code, reason) =
-        if sure { definite(case, issuer, types, refusal, settled) } else { indefinite(case, types, refusal) };
+    let (code, reason) = match charter::adds(case) {
+        Some(reason) => (Code::CharterForked, reason),
+        None if sure => definite(case, issuer, types, refusal, settled),
+        None => indefinite(case, types, refusal),
+    };
     Check::refused(CheckName::Authority, code, reason, evidence)
 }
 

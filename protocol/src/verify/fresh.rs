@@ -1,9 +1,10 @@
 //! Freshness: the ages of every register on the path and of the charter, against the policy's limits.
 
 use super::authority::Grounds;
-use super::{Bound, Case, span};
+use super::{Bound, Case, charter, span};
 use crate::freshness;
 use crate::time::Time;
+use crate::trust::TrustPath;
 use crate::verdict::{Age, Ages, Check, CheckName, Code, Evidence, Need, Warning};
 
 /// What the ages say.
@@ -41,6 +42,7 @@ pub(super) fn is_fresh(case: &Case<'_>, register: Bound<'_>) -> bool {
     let limits = &case.policy.limits;
     let within = |age, limit| standing(age, limit, None) == Standing::Fresh;
     !case.snapshot.charter().is_expired(case.used)
+        && !charter::is_open(case)
         && (is_unwitnessed(case)
             || within(ages.age(ages.witnessed), limits.witnessed_s) && within(ages.age(ages.charter), limits.charter_s))
         && within(ages.age(ages.published), limits.published_s)
@@ -64,7 +66,7 @@ pub(super) fn judge(case: &Case<'_>, grounds: &Grounds<'_>, issuer: &str) -> Fre
     if grounds.path.is_none() && case.policy.trust {
         return Freshness::nothing(Check::skipped(CheckName::Freshness, "no trust path was used"));
     }
-    judge_all(case, grounds.used(), grounds.not_held(), is_silent(case, grounds, issuer))
+    judge_all(case, grounds.used(), grounds.not_held(), grounds.path.as_ref(), is_silent(case, grounds, issuer))
 }
 
 /// Judges the ages of these registers and of the charter; `missing` is the origin of one that is not held, `silent` tells
@@ -73,6 +75,7 @@ pub(super) fn judge_all(
     case: &Case<'_>,
     registers: Vec<Bound<'_>>,
     missing: Option<String>,
+    path: Option<&TrustPath>,
     silent: bool,
 ) -> Freshness {
     let mut found = Found::new(case);
@@ -87,7 +90,7 @@ pub(super) fn judge_all(
     if silent {
         found.warn(Warning::IssuerSilent);
     }
-    found.look_at_charter();
+    found.look_at_charter(path);
     found.conclude()
 }
 
@@ -231,8 +234,11 @@ impl<'a> Found<'a> {
         self.problems.push(Problem { code, reason, need });
     }
 
-    fn look_at_charter(&mut self) {
+    fn look_at_charter(&mut self, path: Option<&TrustPath>) {
         let case = self.case;
+        if let Some(reason) = charter::depends(case, path) {
+            self.forked_charter(reason);
+        }
         let charter = case.snapshot.charter();
         let ages = case.snapshot.charter_ages(case.device);
         let (limit, tolerated) = (case.policy.limits.charter_s, case.policy.tolerated.charter_s);
@@ -243,6 +249,9 @@ impl<'a> Found<'a> {
             let end = Time::from_secs_saturating(charter.document().expires_at);
             let need = Need { code: Code::CharterExpired, register: None, have: Some(end.to_string()), want: None };
             let reason = format!("charter {} expired at {end}", charter.version());
+            if let Some(reason) = charter::held_back(case, &format!("it expired at {end}")) {
+                self.forked_charter(reason);
+            }
             self.problems.push(Problem { code: Code::CharterExpired, reason, need });
             return;
         }
@@ -258,8 +267,20 @@ impl<'a> Found<'a> {
                 let want = Some(text(case.used.saturating_sub(limit)));
                 let need = Need { code: Code::StaleCharter, register: None, have: ages.charter.map(text), want };
                 let reason = format!("charter {} was {}", charter.version(), self.too_old("last named", age, limit));
+                if let Some(reason) =
+                    charter::held_back(case, &format!("it was {}", self.too_old("last named", age, limit)))
+                {
+                    self.forked_charter(reason);
+                }
                 self.problems.push(Problem { code: Code::StaleCharter, reason, need });
             }
+        }
+    }
+
+    fn forked_charter(&mut self, reason: String) {
+        if !self.problems.iter().any(|problem| problem.code == Code::CharterForked) {
+            let need = Need { code: Code::CharterForked, register: None, have: None, want: None };
+            self.problems.push(Problem { code: Code::CharterForked, reason, need });
         }
     }
 
@@ -308,11 +329,12 @@ fn rank(code: Code) -> u8 {
     match code {
         Code::RegisterForked => 0,
         Code::RegisterFrozen => 1,
-        Code::RegisterMissing => 2,
-        Code::StaleWitnessed => 3,
-        Code::StalePublished => 4,
-        Code::CharterExpired => 5,
-        _ => 6,
+        Code::CharterForked => 2,
+        Code::RegisterMissing => 3,
+        Code::StaleWitnessed => 4,
+        Code::StalePublished => 5,
+        Code::CharterExpired => 6,
+        _ => 7,
     }
 }
 

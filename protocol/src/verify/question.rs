@@ -38,6 +38,12 @@ pub struct Answer {
     pub at: Time,
 }
 
+/// Returns why a search that found no path, and met nothing unknown, does not say that there is none: a register that it
+/// read is forked, frozen, or too old under `policy` at the device's time `now`.
+pub fn doubt(refusal: &NotFound, snapshot: &Snapshot, policy: &Policy, now: Time) -> Option<String> {
+    inconclusive(&Case::new(snapshot, policy, now), refusal)
+}
+
 /// Answers a question by what `snapshot` holds, under the limits of `policy`, at the device's time `now`.
 pub fn answer(question: &Question, snapshot: &Snapshot, policy: &Policy, now: Time) -> Answer {
     let case = Case::new(snapshot, policy, now);
@@ -64,7 +70,7 @@ fn rely(case: &Case<'_>, path: TrustPath) -> Ruling {
         .steps
         .iter()
         .filter_map(|step| Some(Bound { held: case.snapshot.held(&step.register.origin)?, keys: &step.register.keys }));
-    let check = fresh::judge_all(case, bound.collect(), None, false).check;
+    let check = fresh::judge_all(case, bound.collect(), None, Some(&path), false).check;
     match check.code {
         Some(code) => Ruling::Unknown { code, reason: check.reason },
         None => Ruling::Yes(Box::new(path)),

@@ -155,7 +155,7 @@ impl Publisher {
         policy.push_str("group Q 2 A B C\nquorum Q\n");
         let quorum = Quorum::parse(&policy).expect("the policy is well formed");
         let admitting = WITNESSES.iter().map(|name| (*name).to_owned()).collect();
-        let witnessing = Arc::new(Witnessing { quorum: quorum.clone(), admitting });
+        let witnessing = Arc::new(Witnessing::new(quorum.clone(), admitting));
         let register = Register::new(&origin, std::slice::from_ref(&key), witnessing);
         Self { key, secret, policy, quorum, bodies: Bodies::default(), register }
     }

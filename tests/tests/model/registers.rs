@@ -135,7 +135,7 @@ pub(super) fn start(case: &Value) -> Register {
     let keys: Vec<VerifierKey> = list(&case["keys"]).iter().map(|key| text(key).parse().expect("a key")).collect();
     let quorum = Quorum::parse(text(&case["policy"])).expect("a policy");
     let admitting: BTreeSet<_> = list(&case["admitting"]).iter().map(|name| text(name).to_owned()).collect();
-    Register::new(text(&case["origin"]), &keys, Arc::new(Witnessing { quorum, admitting }))
+    Register::new(text(&case["origin"]), &keys, Arc::new(Witnessing::new(quorum, admitting)))
 }
 
 /// Returns the bodies that a case holds.

@@ -109,6 +109,7 @@ fn requests() -> Vec<(&'static str, Request)> {
             Request::Own { witness: "interior".to_owned(), after: "a.example/register".to_owned() },
         ),
         ("a witness proof", Request::WitnessProof { witness: "interior".to_owned(), key: [5, 6, 7, 8] }),
+        ("both charters of version 2", Request::CharterFork { version: 2 }),
     ]
 }
 
@@ -116,6 +117,7 @@ fn responses() -> Vec<(&'static str, Response)> {
     let frontier = |node| Response::Frontier {
         charter: 1,
         charter_digest: Digest::of(b"charter"),
+        forks: if matches!(node, FrontierNode::Same) { vec![2] } else { Vec::new() },
         views: vec![("interior".to_owned(), 1_795_000_000)],
         misbehaved: vec![("customs".to_owned(), [5, 6, 7, 8])],
         node,
@@ -156,6 +158,10 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("a fork proof alone", Response::Fork { proof: proof.clone(), other: Vec::new() }),
         ("a fork proof with two heads of the other branch", Response::Fork { proof, other: vec![bare(), head()] }),
         ("a charter", Response::Charter(Bytes::from_static(b"charter note"))),
+        (
+            "two charters of one version",
+            Response::CharterFork(vec![Bytes::from_static(b"one note"), Bytes::from_static(b"another note")]),
+        ),
         ("not held", Response::NotHeld),
         (
             "a witness's own statements, and there are more",
@@ -185,8 +191,8 @@ fn make() -> Value {
         .collect();
     // 65 empty strings where 64 elements may stand.
     let many = |head: &[u8]| [head, &[0x98, 65], &[0x40; 65]].concat();
-    let of_leaves = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 0]].concat();
-    let of_roots = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 1, 0x91]].concat();
+    let of_leaves = [&[0x87, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x80, 0x82, 0]].concat();
+    let of_roots = [&[0x87, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x80, 0x82, 1, 0x91]].concat();
     let frontier =
         |nibbles: &[u8]| Request::Frontier { prefix: Prefix(nibbles.to_vec()), root: Digest([0; 32]) }.encode();
     let short = HeadMessage { own: vec![Signed { id: [1; 4], blob: vec![7; 63] }], ..bare() };

@@ -253,8 +253,18 @@ fn where_copies_part_only_keys_in_all_of_them_count() {
             assert_eq!((verdict.outcome(), verdict.exit()), (Outcome::Indeterminate, 4));
         }
         // One branch that goes on does not end the other, witnessed or not.
-        world.publish("transport", vec![home.with_keys(20, &["k1", "k2", "k3"]).copy()]);
-        assert_code(&judge(&world, &first.credential("k2")), Code::DidForked);
+        let further = home.with_keys(20, &["k1", "k5"]);
+        world.publish("transport", vec![further.copy()]);
+        for key in ["k2", "k3", "k5"] {
+            assert_code(&judge(&world, &first.credential(key)), Code::DidForked);
+        }
+        // A key that both come to have counts once it is witnessed in both.
+        world.publish("transport", vec![further.with_keys(30, &["k2", "k3"]).copy()]);
+        let key = if home.log == left.log { "k3" } else { "k2" };
+        assert_code(&judge(&world, &first.credential(key)), Code::KeyPending);
+        world.settle(NOW + 1);
+        assert_accepted(&judge(&world, &first.credential(key)));
+        assert_code(&judge(&world, &first.credential("k1")), Code::DidForked);
     }
     let mut world = holding(&[("transport", &left)]);
     world.publish("transport", vec![right.copy()]);

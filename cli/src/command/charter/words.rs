@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use standfast_protocol::charter::{Charter, Kind, Signatures, WitnessSet};
+use standfast_protocol::charter::{Chain, Charter, Kind, Signatures, WitnessSet};
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::time::Time;
 
@@ -51,8 +51,11 @@ pub(super) fn changes(previous: Option<&Charter>, charter: &Charter) -> Vec<Chan
         None => out.push(Change { sign: '+', what: "witnesses", text: now }),
         Some(old) if old == charter.witnesses() => out.push(Change { sign: '=', what: "witnesses", text: now }),
         Some(old) => {
-            let text = format!("{} → {now} · from {}", witness_words(old), date(Time::from_secs_saturating(from)));
+            let before = witness_words(old);
+            let words = if before == now { now } else { format!("{before} → {now}") };
+            let text = format!("{words} · from {}", date(Time::from_secs_saturating(from)));
             out.push(Change { sign: '~', what: "witnesses", text });
+            witnesses(old, charter.witnesses(), &mut out);
         }
     }
     let mut member = |what, old: Option<String>, new: String| match old {
@@ -75,6 +78,23 @@ pub(super) fn changes(previous: Option<&Charter>, charter: &Charter) -> Vec<Chan
     out
 }
 
+/// Who joins, who leaves, and who is another one under the same name.
+fn witnesses(old: &WitnessSet, new: &WitnessSet, out: &mut Vec<Change>) {
+    let of = |set: &WitnessSet, name: &str| {
+        Some((set.kinds().get(name)?.clone(), set.quorum().witnesses().get(name)?.clone()))
+    };
+    let names = old.kinds().keys().chain(new.kinds().keys().filter(|name| !old.kinds().contains_key(*name)));
+    for name in names {
+        let (sign, words) = match (of(old, name), of(new, name)) {
+            (None, Some((_, key))) => ('+', format!("{} {}", clean(name), short(&key.key().to_multikey()))),
+            (Some((_, key)), None) => ('-', format!("{} {}", clean(name), short(&key.key().to_multikey()))),
+            (old, new) if old != new => ('~', format!("{}: other keys, or of another kind", clean(name))),
+            _ => continue,
+        };
+        out.push(Change { sign, what: "witness", text: words });
+    }
+}
+
 fn roots(previous: Option<&Charter>, charter: &Charter, out: &mut Vec<Change>) {
     let threshold = |c: &Charter| format!("{} of {}", c.document().roots.threshold, c.document().roots.keys.len());
     let new = threshold(charter);
@@ -93,7 +113,7 @@ fn roots(previous: Option<&Charter>, charter: &Charter, out: &mut Vec<Change>) {
     out.extend(both.map(|(sign, key)| Change {
         sign,
         what: "root",
-        text: format!("{}: {old} → {new}", key_words(key)),
+        text: if old == new { key_words(key) } else { format!("{}: {old} → {new}", key_words(key)) },
     }));
     if out.len() == begin && old != new {
         out.push(Change { sign: '~', what: "threshold", text: format!("{old} → {new}") });
@@ -171,7 +191,7 @@ pub(super) fn expiry(charter: &Charter, now: Time) -> String {
 }
 
 /// Shows a charter whole.
-pub(super) fn whole(charter: &Charter, signatures: &Signatures, now: Time) -> String {
+pub(super) fn whole(charter: &Charter, signatures: &Signatures, chain: Option<&Chain>, now: Time) -> String {
     let document = charter.document();
     let network = short(&charter.network_id().to_string());
     let mut out = format!("Charter {} of network {network}, {}\n", charter.version(), expiry(charter, now));
@@ -184,7 +204,14 @@ pub(super) fn whole(charter: &Charter, signatures: &Signatures, now: Time) -> St
     row("network", &charter.network_id().to_string());
     row("digest", &charter.digest().to_string());
     let own = signatures.own;
-    row("signed", &format!("{} of {} by its own roots", own.have, own.need));
+    row("signed", &format!("by {} of {} roots, {} needed", own.have, document.roots.keys.len(), own.need));
+    for fork in chain.into_iter().flat_map(Chain::forks) {
+        let [one, other] = fork.sides.each_ref().map(|side| short(&side.charter().digest().to_string()));
+        match fork.is_settled {
+            true => row("pinned", &format!("version {}, against {other}", fork.version)),
+            false => row("forked", &format!("version {}: {one} and {other}; pin one of them", fork.version)),
+        }
+    }
     for (i, key) in document.roots.keys.iter().enumerate() {
         let label = if i == 0 { "roots" } else { "" };
         let signed = if signatures.names.iter().any(|name| name == key.name()) { ", signed" } else { "" };

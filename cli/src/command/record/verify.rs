@@ -98,12 +98,13 @@ fn draw(context: &Context, charter: u64, proven: &ProvenRecord, body: Option<&By
         None => "at a time that is not known".to_owned(),
     };
     row("stood so", seen);
-    for (at, step) in proven.steps().iter().enumerate() {
-        let label = if at == 0 { "bound by" } else { "" };
-        let names: Vec<String> = step.witnesses.iter().map(|name| words::clean(name)).collect();
-        let by = if names.is_empty() { String::new() } else { format!(", seen by {}", names.join(", ")) };
-        let from = if at == 0 { format!("charter {charter} → ") } else { format!("{}→ ", "  ".repeat(at)) };
-        row(label, format!("{from}{} at size {}{by}", words::did(&step.entity), words::grouped(step.size)));
+    row("bound by", format!("charter {charter}"));
+    for step in proven.steps() {
+        let by = match step.witnesses.len() {
+            0 => String::new(),
+            count => format!(", {}", words::counted(count as u64, "witness", "witnesses")),
+        };
+        row("", format!("→ {}, size {}{by}", words::did(&step.entity), words::grouped(step.size)));
     }
     if let Some(until) = Time::from_secs(proven.window().1) {
         row("until", words::from_now(until, context.now));

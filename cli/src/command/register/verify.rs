@@ -175,7 +175,7 @@ fn ground(context: &Context, dir: &Path, charter: Option<&Path>) -> CliResult<Gr
             Err(e) => return Err(e),
         };
         if let Some(bound) = held.replica().bound().get(&origin) {
-            let witnessing = Some(witnessing(held.charter()));
+            let witnessing = Some(witnessing(context, held.charter()));
             let (keys, entity) = (bound.keys.clone(), Some(bound.entity.clone()));
             return Ok(Ground { origin, keys, witnessing, from: KeysFrom::Held, entity });
         }
@@ -198,7 +198,7 @@ fn by_charter(context: &Context, dir: &Path, origin: String, charter: &Charter) 
         CliError::new("register-unbound", Exit::Open, message)
             .cause(format!("it names no such anchor, and {BINDING_PROOF} shows no permission that binds it"))
     })?;
-    let witnessing = Some(witnessing(charter));
+    let witnessing = Some(witnessing(context, charter));
     Ok(Ground { origin, keys: bound.keys, witnessing, from: KeysFrom::Charter, entity: Some(bound.entity) })
 }
 
@@ -237,10 +237,9 @@ fn by_itself(dir: &Path, origin: String) -> CliResult<Ground> {
     Ok(Ground { origin, keys: bound.keys, witnessing: None, from: KeysFrom::Folder, entity: None })
 }
 
-fn witnessing(charter: &Charter) -> Witnessing {
-    let witnesses = charter.witnesses();
-    let admitting = witnesses.kinds().keys().filter(|name| witnesses.is_admitting(name)).cloned().collect();
-    Witnessing { quorum: witnesses.quorum().clone(), admitting }
+/// The witnesses in force by this device's clock: the files say nothing of what witnesses said elsewhere.
+fn witnessing(context: &Context, charter: &Charter) -> Witnessing {
+    Witnessing::of(charter, &|_| Some(context.now.secs()))
 }
 
 fn refused(name: &str, error: &ReplayError) -> CliError {

@@ -2,9 +2,14 @@
 //!
 //! ```text
 //! ✓ charter 3, network 5e19…c0a4, expires in 6 months
-//! ├─ interior.gov.example   anchor · size 212 · witnessed 1 min, 3 of 4
+//! ├─ interior.gov.example   anchor · size 212 · root 77d0…1b3e
+//! │  origin  interior.gov.example/register/9b21…44ce
+//! │  age     witnessed 1 min, 3 of 4 · published 12 min
 //! │  grants issue https://gov.example/DrivingLicence until 2028-01-01
-//! └─ transport.gov.example   size 1,882 · root 4c1e…90ab · witnessed 4 min, 3 of 4
+//! │  to did:web:transport.gov.example
+//! └─ transport.gov.example   size 1,882 · root 4c1e…90ab
+//!    origin  transport.gov.example/register/8d3f…21ac
+//!    age     witnessed 4 min, 3 of 4 · published 31 min
 //! ```
 
 use serde::Serialize;
@@ -12,12 +17,14 @@ use standfast_protocol::register::fact::Binding;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 use standfast_protocol::trust::{Missing, MissingReason, NotFound, TrustPath, trust_path};
+use standfast_protocol::verify::doubt;
 
 use super::need_did;
 use crate::command::Context;
 use crate::error::{CliResult, Exit};
 use crate::held;
 use crate::output::{COLUMNS, Sign, Style, words, wrap};
+use crate::policy_source;
 
 const ISSUE: &str = "issue";
 
@@ -46,13 +53,23 @@ struct Document<'a> {
     r#type: &'a str,
     found: bool,
     indeterminate: bool,
+    /// Why "no" cannot be said although nothing that was met is unknown.
+    doubt: Option<&'a str>,
     charter: u64,
     path: Vec<StepDocument>,
     register: Option<StepDocument>,
     status_required: Option<bool>,
     valid_until_at: Option<Time>,
     missing: Vec<MissingDocument<'a>>,
-    searched: &'a [String],
+    searched: Vec<SearchedDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct SearchedDocument<'a> {
+    register: &'a str,
+    size_witnessed: Option<u64>,
+    witnessed_age_s: Option<u64>,
+    published_age_s: Option<u64>,
 }
 
 /// Searches the path, and says it or what is missing.
@@ -66,13 +83,20 @@ pub(super) fn run(context: &Context, issuer: &str, credential_type: &str) -> Cli
         Err(missing) => (None, Some(missing)),
     };
     let device = context.now.secs();
+    let doubt = match missing {
+        Some(missing) if !missing.indeterminate => {
+            doubt(missing, &snapshot, &policy_source::load(context)?, context.now)
+        }
+        _ => None,
+    };
     let step = |authority: &str, binding: &Binding, until: u64| step(&snapshot, authority, binding, until, device);
     let document = Document {
         kind: "standfast/trust-path/v1",
         issuer,
         r#type: credential_type,
         found: path.is_some(),
-        indeterminate: missing.is_some_and(|missing| missing.indeterminate),
+        indeterminate: missing.is_some_and(|missing| missing.indeterminate || doubt.is_some()),
+        doubt: doubt.as_deref(),
         charter: snapshot.charter().version(),
         path: path
             .map(|path| path.steps.iter().map(|s| step(&s.authority, &s.register, s.valid_until)).collect())
@@ -88,18 +112,30 @@ pub(super) fn run(context: &Context, issuer: &str, credential_type: &str) -> Cli
                     .collect()
             })
             .unwrap_or_default(),
-        searched: missing.map_or(&[], |missing| &missing.searched),
+        searched: missing
+            .map(|missing| missing.searched.iter().map(|origin| searched(&snapshot, origin, device)).collect())
+            .unwrap_or_default(),
     };
     context.output.result(&document, |style| match &found {
         Ok(path) => tree(context, &snapshot, style, path, issuer, credential_type),
-        Err(missing) => lacking(&snapshot, style, missing, issuer, credential_type),
+        Err(missing) => lacking(context, &snapshot, style, missing, doubt.as_deref(), (issuer, credential_type)),
     })?;
     Ok(match &found {
         Ok(path) if !is_held(&snapshot, path) => Exit::Open,
         Ok(_) => Exit::Done,
-        Err(missing) if missing.indeterminate => Exit::Open,
+        Err(missing) if missing.indeterminate || doubt.is_some() => Exit::Open,
         Err(_) => Exit::Refused,
     })
+}
+
+fn searched<'a>(snapshot: &Snapshot, origin: &'a str, device: u64) -> SearchedDocument<'a> {
+    let ages = snapshot.ages(origin, device);
+    SearchedDocument {
+        register: origin,
+        size_witnessed: snapshot.held(origin).map(|held| held.register().size_witnessed()),
+        witnessed_age_s: ages.as_ref().and_then(|ages| ages.age(ages.witnessed)),
+        published_age_s: ages.as_ref().and_then(|ages| ages.age(ages.published)),
+    }
 }
 
 /// True when the register that the path leads to is here, or when there is none.
@@ -133,22 +169,34 @@ fn charter_words(context: &Context, snapshot: &Snapshot) -> String {
     format!("charter {}, network {network}, {expires}", charter.version())
 }
 
-fn register_words(context: &Context, snapshot: &Snapshot, binding: &Binding, root: bool) -> String {
+/// What is held of a register: its size, what is pending, and its root.
+fn register_words(snapshot: &Snapshot, binding: &Binding) -> String {
     let Some(held) = snapshot.held(&binding.origin) else { return "not held here".to_owned() };
     let register = held.register();
     let size = register.size_witnessed();
     let mut text = format!("size {}", words::grouped(size));
-    if let Some(digest) = register.root_at(size).filter(|_| root && size > 0) {
-        text.push_str(&format!(" · root {}", words::short(&digest.to_string())));
-    }
     let pending = register.size_newest().saturating_sub(size);
     if pending > 0 {
         text.push_str(&format!(" · {} pending", words::grouped(pending)));
     }
-    if let Some(ages) = snapshot.ages(&binding.origin, context.now.secs()).filter(|_| !snapshot.quorum().is_none()) {
-        text.push_str(&format!(" · witnessed {}", held::witnessed(snapshot, &binding.origin, &ages)));
+    if let Some(root) = register.root_at(size).filter(|_| size > 0) {
+        text.push_str(&format!(" · root {}", words::short(&root.to_string())));
+    }
+    match held::state(register) {
+        (_, "good") => {}
+        (_, state) => text.push_str(&format!(" · {}", state.replace('-', " "))),
     }
     text
+}
+
+/// How old that is.
+fn age_words(context: &Context, snapshot: &Snapshot, origin: &str) -> Option<String> {
+    let ages = snapshot.ages(origin, context.now.secs())?;
+    let (witnessed, published) = (held::witnessed(snapshot, origin, &ages), held::published(&ages));
+    Some(match snapshot.quorum().is_none() {
+        true => format!("{witnessed} · published {published}"),
+        false => format!("witnessed {witnessed} · published {published}"),
+    })
 }
 
 fn tree(
@@ -165,16 +213,23 @@ fn tree(
         for (i, part) in wrap(text, COLUMNS - 3).into_iter().enumerate() {
             let lead = match (i, lead) {
                 (0, lead) => lead,
-                (_, "└─ ") => "   ",
+                (_, "└─ " | "   ") => "   ",
                 _ => "│  ",
             };
             out.push_str(&format!("{lead}{part}\n"));
         }
     };
+    let register = |branch: &str, under: &str, anchor: &str, binding: &Binding, line: &mut dyn FnMut(&str, &str)| {
+        let name = held::name(snapshot.replica(), &binding.origin);
+        line(branch, &format!("{name}   {anchor}{}", register_words(snapshot, binding)));
+        line(under, &format!("origin  {}", words::origin_short(&binding.origin)));
+        if let Some(ages) = age_words(context, snapshot, &binding.origin) {
+            line(under, &format!("age     {ages}"));
+        }
+    };
     for (i, step) in path.steps.iter().enumerate() {
-        let name = held::name(snapshot.replica(), &step.register.origin);
         let anchor = if i == 0 { "anchor · " } else { "" };
-        line("├─ ", &format!("{name}   {anchor}{}", register_words(context, snapshot, &step.register, false)));
+        register("├─ ", "│  ", anchor, &step.register, &mut line);
         match path.steps.get(i + 1) {
             Some(next) => {
                 let until = words::date(Time::from_secs_saturating(next.valid_until));
@@ -189,32 +244,54 @@ fn tree(
         }
     }
     match &path.register {
-        Some(binding) => {
-            let name = held::name(snapshot.replica(), &binding.origin);
-            line("└─ ", &format!("{name}   {}", register_words(context, snapshot, binding, true)));
-        }
+        Some(binding) => register("└─ ", "   ", "", binding, &mut line),
         None => line("└─ ", "names no register: its credentials can have no status, and did:web no document"),
     }
     out
 }
 
-fn lacking(snapshot: &Snapshot, style: &Style, missing: &NotFound, issuer: &str, credential_type: &str) -> String {
-    let (sign, head) = match missing.indeterminate {
+fn lacking(
+    context: &Context,
+    snapshot: &Snapshot,
+    style: &Style,
+    missing: &NotFound,
+    doubt: Option<&str>,
+    (issuer, credential_type): (&str, &str),
+) -> String {
+    let is_open = missing.indeterminate || doubt.is_some();
+    let (sign, head) = match is_open {
         true => (Sign::Open, "no path can be shown"),
         false => (Sign::Bad, "there is no path"),
     };
     let what = words::clean(credential_type);
     let mut out = format!("{} {head} for {} to issue\n  {what}\n", style.sign(sign), words::did(issuer));
-    for piece in &missing.missing {
-        let sign = if piece.reason.is_unknown() { Sign::Open } else { Sign::Bad };
-        let mut lines = wrap(&missing_words(piece), COLUMNS - 4).into_iter();
+    let mut piece = |sign, text: &str| {
+        let mut lines = wrap(text, COLUMNS - 4).into_iter();
         out.push_str(&format!("  {} {}\n", style.sign(sign), lines.next().unwrap_or_default()));
         lines.for_each(|line| out.push_str(&format!("    {line}\n")));
+    };
+    for missing in &missing.missing {
+        piece(if missing.reason.is_unknown() { Sign::Open } else { Sign::Bad }, &missing_words(missing));
     }
-    let searched: Vec<String> = missing.searched.iter().map(|origin| held::name(snapshot.replica(), origin)).collect();
-    let searched = if searched.is_empty() { "nothing: no register is held".to_owned() } else { searched.join(", ") };
-    wrap(&format!("searched {searched}"), COLUMNS - 2).iter().for_each(|line| out.push_str(&format!("  {line}\n")));
-    let next = if missing.indeterminate {
+    if let Some(doubt) = doubt {
+        piece(Sign::Open, &words::clean(doubt));
+    }
+    for origin in &missing.searched {
+        let name = held::name(snapshot.replica(), origin);
+        let ages = age_words(context, snapshot, origin).unwrap_or_else(|| "age unknown".to_owned());
+        let size = snapshot.held(origin).map_or(0, |held| held.register().size_witnessed());
+        let text = format!("searched {name} · size {} · {ages}", words::grouped(size));
+        let mut lines = wrap(&text, COLUMNS - 4).into_iter();
+        out.push_str(&format!("  {}\n", lines.next().unwrap_or_default()));
+        lines.for_each(|line| out.push_str(&format!("    {line}\n")));
+    }
+    if missing.searched.is_empty() {
+        out.push_str("  searched nothing: no register is held\n");
+    }
+    let unread = missing.missing.iter().any(|missing| missing.reason == MissingReason::UpgradeNeeded);
+    let next = if unread {
+        "upgrade this program"
+    } else if is_open {
         "connect, or carry in newer data: standfast bundle import FILE"
     } else {
         "ask the authority to grant it: standfast trust grant"

@@ -46,11 +46,13 @@ pub enum FrameKind {
     Fork,
     /// A charter.
     Charter,
+    /// A charter that the operator chose.
+    Choice,
 }
 
 impl FrameKind {
     /// Every kind.
-    pub const ALL: [FrameKind; 7] = [
+    pub const ALL: [FrameKind; 8] = [
         FrameKind::Body,
         FrameKind::Batch,
         FrameKind::Statement,
@@ -58,6 +60,7 @@ impl FrameKind {
         FrameKind::Prepared,
         FrameKind::Fork,
         FrameKind::Charter,
+        FrameKind::Choice,
     ];
 
     pub(super) fn code(self) -> u8 {
@@ -69,6 +72,7 @@ impl FrameKind {
             FrameKind::Prepared => 5,
             FrameKind::Fork => 6,
             FrameKind::Charter => 7,
+            FrameKind::Choice => 9,
         }
     }
 

@@ -43,15 +43,24 @@ impl Log {
     }
 }
 
+/// True when nothing is lost with the other copy: of equal ones, one that is whole covers one with a damaged end.
+fn covers(copy: &Log, other: &Log) -> bool {
+    match copy.relation(other) {
+        Relation::Newer => true,
+        Relation::Same => copy.is_whole() || !other.is_whole(),
+        Relation::Older | Relation::Diverges(_) => false,
+    }
+}
+
 /// Returns the places of the copies that no other one goes on from, of equal ones the first. More than one: a fork.
 pub fn ends(copies: &[&Log]) -> Vec<usize> {
     let mut ends: Vec<usize> = Vec::new();
     for (place, copy) in copies.iter().enumerate() {
         let known = |end: &usize| copies.get(*end);
-        if ends.iter().filter_map(known).any(|end| end.extends(copy)) {
+        if ends.iter().filter_map(known).any(|end| covers(end, copy)) {
             continue;
         }
-        ends.retain(|end| copies.get(*end).is_some_and(|end| !copy.extends(end)));
+        ends.retain(|end| copies.get(*end).is_some_and(|end| !covers(copy, end)));
         ends.push(place);
     }
     ends

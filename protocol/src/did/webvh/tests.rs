@@ -410,3 +410,28 @@ fn what_is_foreign_is_bounded() {
         assert!(Log::read(&log.slice(..end), b"").is_err(), "{end}");
     }
 }
+
+#[test]
+fn no_changed_byte_leaves_a_log_whole() {
+    let log = then(&begun(|c| c.portable = true), 1, 10, |u| u.ttl = Some(60)).expect("an entry");
+    for at in 0..log.len() {
+        for mask in [0x01, 0x20, 0x80] {
+            let mut changed = log.to_vec();
+            changed[at] ^= mask;
+            let read = Log::read(&changed.into(), b"");
+            assert!(read.is_err() || read.is_ok_and(|log| !log.is_whole()), "byte {at} ^ {mask:#x}");
+        }
+    }
+}
+
+#[test]
+fn no_changed_byte_of_a_witness_file_lets_fewer_witnesses_pass() {
+    let witnesses = Witnesses::new(1, vec![did_of(key(11).public())]).expect("witnesses");
+    let log = begun(|c| c.witness = Some(witnesses));
+    let file = witnessed(&log, b"", 0, 11);
+    for at in 0..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 0x01;
+        assert_eq!(standing(&log, &changed).0, 0, "byte {at}");
+    }
+}

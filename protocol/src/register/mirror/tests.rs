@@ -138,6 +138,20 @@ fn a_register_held_from_a_state_says_which_entries_it_lacks() {
 }
 
 #[test]
+fn a_binding_from_before_a_rotation_still_names_the_register() {
+    let world = world(3, 0);
+    let files = files(&world);
+    let register = world.replica.register(&origin(HOST)).unwrap();
+    let new = crate::proof::tests::vkey(&origin(HOST), crate::key::Algorithm::Note, "new key");
+    let read = |path: &str, _| Ok::<_, Infallible>(files.get(path).cloned());
+    let both = [register.keys(), std::slice::from_ref(&new)].concat();
+    assert!(replay(&origin(HOST), &both, None, read).is_ok());
+    assert!(names_register(&files[BINDING], &origin(HOST), &both));
+    assert!(!names_register(&files[BINDING], &origin(HOST), &[new]));
+    assert!(!names_register(files[BINDING].trim_ascii_end(), &origin(HOST), &both), "in one form only");
+}
+
+#[test]
 fn other_keys_or_another_register_are_refused() {
     let world = world(3, 0);
     let files = files(&world);

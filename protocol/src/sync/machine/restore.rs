@@ -23,7 +23,11 @@ impl Machine {
                     }
                     self.restore_statements(checkpoint, signed);
                 } else if let Ok(StatementMessage::View(view)) = StatementMessage::decode(message) {
-                    self.duties.restore_view(&view);
+                    if matches!(durable, Durable::Promise(_)) {
+                        self.duties.restore_view(&view);
+                    } else if let Ok(Checked::View(view)) = self.view_job(view).run() {
+                        self.replica.offer_view(view, self.now());
+                    }
                 }
             }
             Durable::Fork(message) => {
@@ -40,8 +44,12 @@ impl Machine {
                 }
             }
             Durable::Charter(note) => {
-                if let Ok(next) = self.replica.next_charter(note) {
-                    self.replica.push_charter(Arc::new(next));
+                // One that no more follows belongs to a side that the operator gave up later.
+                drop(self.replica.offer_charter(note));
+            }
+            Durable::Choice(note) => {
+                if let Ok(chosen) = self.replica.chain().judge_choice(note) {
+                    self.replica.choose_charter(chosen);
                 }
             }
         }

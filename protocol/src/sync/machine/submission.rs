@@ -11,6 +11,7 @@ pub(super) struct Underway {
 
 enum Part {
     Charter(Bytes),
+    Choice(Bytes),
     Head(Box<HeadMessage>),
     Statement(StatementMessage),
     Fork(ForkMessage),
@@ -20,8 +21,9 @@ enum Part {
 
 impl Machine {
     pub(super) fn submitted(&mut self, ticket: u64, submission: Submission) {
-        let Submission { charters, heads, statements, forks, witness_proofs, bodies } = submission;
+        let Submission { charters, choice, heads, statements, forks, witness_proofs, bodies } = submission;
         let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
+        parts.extend(choice.map(Part::Choice));
         if !bodies.is_empty() {
             parts.push_back(Part::Bodies(bodies));
         }
@@ -45,6 +47,7 @@ impl Machine {
         let source = Source::Local(ticket);
         let job = match part {
             Part::Charter(note) => return self.offer_charter(&note, source),
+            Part::Choice(note) => return self.choose_charter(&note, source),
             Part::Bodies(bodies) => return self.offer_bodies(bodies, source),
             Part::Head(message) => {
                 let origin = message.checkpoint.origin.clone();
@@ -81,21 +84,6 @@ impl Machine {
         }
         let frames = bodies.iter().map(|b| Durable::Body(b.body().clone())).collect();
         self.park(None, frames, Parked::Bodies { bodies, source });
-    }
-
-    pub(in crate::sync) fn offer_charter(&mut self, note: &Bytes, source: Source) {
-        match self.replica.next_charter(note) {
-            Ok(next) => {
-                let parked = Parked::Charter { charter: Arc::new(next), source };
-                self.park(None, vec![Durable::Charter(note.clone())], parked);
-            }
-            Err(_) if self.replica.holds_charter(note) => self.part_done(&source, Ok(false)),
-            Err(error) => self.part_done(&source, Err(SubmitError::Charter(Arc::new(error)))),
-        }
-    }
-
-    pub(in crate::sync) fn charter_came(&mut self, note: &Bytes, peer: Peer) {
-        self.offer_charter(note, Source::Sync(peer));
     }
 
     pub(super) fn part_done(&mut self, source: &Source, result: Result<bool, SubmitError>) {
