@@ -144,6 +144,8 @@ pub struct Machine {
     busy: BTreeMap<String, VecDeque<Change>>,
     early: BTreeMap<String, Vec<Cosignature>>,
     watch: Watch,
+    /// Bodies were restored that may name registers which are not bound yet.
+    edges_restored: bool,
     /// What the operator was told about statements of ours that came from elsewhere: that another machine is running.
     told_of_own: Option<bool>,
     submissions: BTreeMap<u64, Underway>,
@@ -167,6 +169,7 @@ impl Machine {
             busy: BTreeMap::new(),
             early: BTreeMap::new(),
             watch: Watch::default(),
+            edges_restored: false,
             told_of_own: None,
             submissions: BTreeMap::new(),
             due: VecDeque::new(),
@@ -191,6 +194,7 @@ impl Machine {
         self.now_ms = now_ms;
         // By a clock that is behind, what was signed before would pass for an answer.
         self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
+        self.bind_restored();
         self.replica.drop_unneeded_bodies();
         self.take_back_own_view();
         self.duties.begin(&self.replica, self.now());

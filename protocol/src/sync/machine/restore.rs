@@ -7,7 +7,12 @@ impl Machine {
     /// been withdrawn since) is passed over: it is evidence, not state.
     pub fn restore(&mut self, durable: &Durable) {
         match durable {
-            Durable::Body(body) => self.replica.bodies_mut().insert(Arc::new(Record::new(body.clone()))),
+            Durable::Body(body) => {
+                let record = Arc::new(Record::new(body.clone()));
+                // One that was fetched after its entry names registers that nothing else would bind now.
+                self.edges_restored |= record.trust_entry().is_ok();
+                self.replica.bodies_mut().insert(record);
+            }
             Durable::Batch(message) => {
                 if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
                     self.restore_head(message);
@@ -36,7 +41,7 @@ impl Machine {
                     Ok(EvidenceMessage::Witness(proof)) => return self.restore_witness_proof(&proof),
                     Err(_) => return,
                 };
-                let Some(mut register) = self.replica.candidate(&message.origin) else { return };
+                let Some(mut register) = self.restored_candidate(&message.origin) else { return };
                 if let Ok(proof) = ForkProof::parse(&message.proof)
                     && register.add_fork_proof(proof).is_ok()
                 {
@@ -55,9 +60,24 @@ impl Machine {
         }
     }
 
+    /// A register to restore into; those that a trust entry names are known once its body was restored.
+    fn restored_candidate(&mut self, origin: &str) -> Option<Register> {
+        if self.replica.bound().get(origin).is_none() {
+            self.bind_restored();
+        }
+        self.replica.candidate(origin)
+    }
+
+    pub(super) fn bind_restored(&mut self) {
+        if std::mem::take(&mut self.edges_restored) {
+            self.replica.rebind();
+        }
+    }
+
     fn restore_head(&mut self, message: HeadMessage) {
         let origin = message.checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+        let (Some(mut register), Some(keys)) = (self.restored_candidate(&origin), self.replica.keys_for(&origin))
+        else {
             return;
         };
         let Ok(Checked::Head(head)) = (Job::Head { message, keys, bases: Vec::new() }).run() else { return };
@@ -72,7 +92,8 @@ impl Machine {
 
     fn restore_statements(&mut self, checkpoint: crate::log::checkpoint::Checkpoint, signed: Vec<Signed>) {
         let origin = checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.replica.candidate(&origin), self.replica.keys_for(&origin)) else {
+        let (Some(mut register), Some(keys)) = (self.restored_candidate(&origin), self.replica.keys_for(&origin))
+        else {
             return;
         };
         let Ok(Checked::Statements(_, found)) = (Job::Statements { checkpoint, signed, keys }).run() else { return };

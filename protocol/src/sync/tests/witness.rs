@@ -345,6 +345,23 @@ fn a_clock_that_is_set_back_makes_no_statement_older_than_the_one_before() {
     (0..5).for_each(|i| assert_eq!(proofs(&mut net, i), 0));
 }
 
+#[test]
+fn a_register_that_was_fetched_through_an_edge_is_there_after_a_restart_without_peers() {
+    let mut net = network();
+    let mut interior = Publisher::new("interior.example");
+    let mut transport = Publisher::new("transport.example");
+    net.submit(3, interior.publish(&[grant()])).expect("published");
+    net.submit(3, transport.publish(&[notice("one")])).expect("published");
+    // One that comes late gets the entries first, then the body that names the other register.
+    net.nodes.push(Some(node(Duties::none())));
+    net.link(5, 4);
+    net.run();
+    net.tick(10);
+    assert_eq!(net.sizes(5, "transport.example"), (1, 1));
+    net.restart(5, Duties::none());
+    assert_eq!(net.sizes(5, "transport.example"), (1, 1));
+}
+
 // ---- views -----------------------------------------------------------------------------------------------------------
 
 #[test]
