@@ -32,3 +32,4 @@ mod unread;
 mod verify;
 mod w3c;
 mod webvh;
+mod witness;
