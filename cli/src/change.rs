@@ -13,7 +13,9 @@ mod broad;
 mod desk;
 mod draft;
 pub mod fence;
+pub mod rotation;
 mod screen;
+mod signers;
 mod status;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use standfast_node::fence::Continuity;
 use standfast_node::keystore::{KeyUse, PublicPart};
 use standfast_node::ledger::overrides;
-use standfast_node::ledger::{Ground as LedgerGround, Ledger, LedgerError, Signed};
+use standfast_node::ledger::{Ground as LedgerGround, Signed};
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::limits;
@@ -41,9 +43,10 @@ pub use self::desk::{Desk, Witnessed, node_error};
 pub use self::draft::Draft;
 use self::draft::Outbox;
 use self::fence::Fence;
+use self::signers::Signers;
 pub use self::status::{publish_batch, run_status};
 use crate::args::change::{Change, ChangeOptions};
-use crate::command::register::{ledger_error, own_register};
+use crate::command::register::own_registers;
 use crate::command::{Context, key_error};
 use crate::error::{CliError, CliResult, Exit};
 use crate::held;
@@ -198,9 +201,11 @@ impl<'a> From<&'a ChangeOptions> for Terms<'a> {
 /// A register whose key is here, and the node that takes its changes.
 pub struct Publisher<'a> {
     context: &'a Context,
+    /// The first key of the register that is here.
     own: PublicPart,
+    /// All of them: while one takes over from another there are two.
+    keys: Vec<PublicPart>,
     origin: String,
-    key: VerifierKey,
     desk: Desk,
     opened: Instant,
 }
@@ -208,13 +213,13 @@ pub struct Publisher<'a> {
 impl<'a> Publisher<'a> {
     /// Finds the register and the node.
     pub fn open(context: &'a Context, register: Option<&str>) -> CliResult<Self> {
-        let own = own_register(context, register)?;
-        let keys = own.verifier_keys().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
-        let (Some(origin), Some(key)) = (own.origin.clone(), keys.into_iter().next()) else {
+        let keys = own_registers(context, register)?;
+        let own = keys.first().cloned().ok_or_else(|| CliError::usage("no key here signs a register"))?;
+        let Some(origin) = own.origin.clone() else {
             return Err(key_error(&standfast_node::keystore::KeystoreError::Unbound(own.name)));
         };
         let desk = Desk::open(context)?;
-        Ok(Self { context, own, origin, key, desk, opened: Instant::now() })
+        Ok(Self { context, own, keys, origin, desk, opened: Instant::now() })
     }
 
     /// Returns the node.
@@ -227,7 +232,7 @@ impl<'a> Publisher<'a> {
         let replica = self.desk.replica(self.context)?;
         let name = held::name(&replica, &self.origin);
         match replica.bound().get(&self.origin) {
-            Some(bound) if bound.keys.contains(&self.key) => Ok(replica),
+            Some(_) if self.keys.iter().any(|own| is_named(own, &self.bound(&replica))) => Ok(replica),
             Some(_) => Err(CliError::new(
                 "key-unbound",
                 Exit::Refused,
@@ -242,21 +247,30 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    fn ledger(&self) -> CliResult<Ledger> {
-        let path = self.context.keystore().ledger_path(&self.own.name);
-        Ledger::open(&path, &self.key).map_err(|e| ledger_error(&e))
+    /// Returns the keys that anybody may be bound to: all that any version of any binding names.
+    fn bound(&self, replica: &Replica) -> Vec<VerifierKey> {
+        replica.bindings(&self.origin).into_iter().flat_map(|(_, bound)| bound.keys).collect()
+    }
+
+    fn signers(&self) -> CliResult<Signers<'a>> {
+        Signers::open(self.context, &self.keys)
     }
 
     /// Hands over again what was signed beyond the newest head of the node; returns all that is held then.
-    fn resend(&mut self, ledger: &Ledger, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
+    fn resend(&mut self, signers: &mut Signers<'_>, outbox: &Outbox) -> CliResult<(Replica, Vec<u64>)> {
         let replica = self.replica()?;
+        let bound = self.bound(&replica);
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
-        let mut signed = ledger.signed_above(size).map_err(|e| ledger_error(&e))?;
+        let mut signed = signers.signed_above(size)?;
         signed.retain(|signed| signed.checkpoint.size > 0);
-        let fence = self.fence();
-        if !signed.is_empty() && fence.continuity(ledger, &replica)? == Continuity::Proven {
+        let fence = self.fence(&bound);
+        let is_proven = !signed.is_empty() && fence.continuity(signers, &replica)? == Continuity::Proven;
+        for signed in &mut signed {
+            *signed = signers.complete(&bound, signed.clone())?;
+        }
+        if is_proven {
             // Killed between ledger and marker: named by it before it leaves, as ever.
-            fence.marker.raise(ledger).map_err(|e| ledger_error(&e))?;
+            self.fence(&bound).raise(signers)?;
         }
         for signed in &signed {
             let bodies = outbox.bodies(&signed.checkpoint)?;
@@ -275,10 +289,10 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    fn fence(&self) -> Fence<'_> {
+    /// The fence, as the ledgers of these keys and their markers let it pass.
+    fn fence<'f>(&'f self, bound: &'f [VerifierKey]) -> Fence<'f> {
         let overrides = overrides::path_beside(&self.context.keystore().ledger_path(&self.own.name));
-        let marker = fence::marker(self.context, &self.key);
-        Fence { context: self.context, origin: &self.origin, marker, overrides }
+        Fence { context: self.context, origin: &self.origin, bound, overrides }
     }
 
     /// The time, also of a command that has waited.
@@ -289,24 +303,24 @@ impl<'a> Publisher<'a> {
     /// Signs what was prepared; once this returns, bodies and signature are durable here. The fence was passed.
     fn sign(
         &self,
-        ledger: &mut Ledger,
+        signers: &mut Signers<'_>,
         outbox: &Outbox,
         replica: &Replica,
         prepared: &Prepared,
         changes: &[RecordChange],
     ) -> CliResult<Signed> {
-        let signer = self.context.unlock(&self.own.name, KeyUse::Register)?;
+        let bound = self.bound(replica);
+        signers.unlock(&bound)?;
         outbox.keep(prepared.checkpoint(), changes)?;
         let register = replica.register(&self.origin);
         let size = register.map_or(0, |register| register.size_newest());
         let edge = register.and_then(|register| register.edge(size)).unwrap_or_default();
-        let newest = ledger.newest().map_or(0, |(size, _)| size);
+        let newest = signers.newest().map_or(0, |(size, _)| size);
         let proof = register.and_then(|register| register.consistency(newest, size)).unwrap_or_default();
         let entries: Vec<Vec<u8>> = prepared.entries().iter().map(|entry| entry.bytes().to_vec()).collect();
         let ground = LedgerGround { edge: &edge, proof: &proof };
-        let signed = ledger.sign(prepared.checkpoint(), &entries, &ground, &signer);
-        let signed = signed.map_err(|e: LedgerError| ledger_error(&e))?;
-        self.fence().marker.raise(ledger).map_err(|e| ledger_error(&e))?;
+        let signed = signers.sign(&bound, prepared.checkpoint(), &entries, &ground)?;
+        self.fence(&bound).raise(signers)?;
         Ok(signed)
     }
 
@@ -330,12 +344,12 @@ impl<'a> Publisher<'a> {
         gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
         terms: Terms<'_>,
     ) -> CliResult<Published> {
-        let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context, &self.own.name)?;
-        let (replica, resent) = self.resend(&ledger, &outbox)?;
-        let mut batch = Batch::open(self.context, &self.own.name, &self.origin)?;
-        batch.settle(&ledger)?;
-        let replica = self.fence().pass(&self.desk, &ledger, replica, terms.override_fence)?;
+        let mut signers = self.signers()?;
+        let outbox = Outbox::open(self.context, &self.origin)?;
+        let (replica, resent) = self.resend(&mut signers, &outbox)?;
+        let mut batch = Batch::open(self.context, &self.origin)?;
+        batch.settle(&signers)?;
+        let replica = self.fence(&self.bound(&replica)).pass(&self.desk, &signers, replica, terms.override_fence)?;
         let waiting = self.batch_that_goes_along(&batch, &replica, terms)?;
         let is_with_batch = waiting.is_some();
         let waiting = waiting.unwrap_or_default();
@@ -358,12 +372,12 @@ impl<'a> Publisher<'a> {
         if is_with_batch || terms.sets_status {
             batch.seal(prepared.checkpoint(), self.now())?;
         }
-        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        let signed = self.sign(&mut signers, &outbox, &replica, &prepared, &changes)?;
         published.handed_over = Instant::now();
         self.hand_over(&signed, changes.iter().filter_map(|change| change.body.clone()).collect())?;
         published.taken_after = published.handed_over.elapsed();
         outbox.forget(&signed.checkpoint);
-        batch.settle(&ledger)?;
+        batch.settle(&signers)?;
         // A node that stops right after it took the change has taken it.
         published.peers = self.desk.peers().ok().flatten();
         published.size = signed.checkpoint.size;
@@ -459,8 +473,10 @@ fn gather_draft(
     gather: impl FnOnce(&View<'_>) -> CliResult<Vec<RecordChange>>,
 ) -> CliResult {
     let replica = Desk::open(context)?.replica(context)?;
-    let (origin, key) = match (own_register(context, change.register.as_deref()), &change.register) {
-        (Ok(own), _) => (own.origin.clone().unwrap_or_default(), own.name),
+    let (origin, key) = match (own_registers(context, change.register.as_deref()), &change.register) {
+        (Ok(own), _) => {
+            own.into_iter().next_back().map(|own| (own.origin.unwrap_or_default(), own.name)).unwrap_or_default()
+        }
         (Err(_), Some(beginning)) => (held::bound(&replica, beginning)?, "KEY".to_owned()),
         (Err(missing), None) => {
             return Err(missing.hint("or say whose register it is, and sign where the key is: --register"));
@@ -511,11 +527,11 @@ impl Publisher<'_> {
 
     /// Signs a draft and keeps the signature in its file; sends nothing.
     fn sign_draft(&mut self, path: &Path, mut draft: Draft, terms: Terms<'_>) -> CliResult {
-        let mut ledger = self.ledger()?;
-        let outbox = Outbox::open(self.context, &self.own.name)?;
+        let mut signers = self.signers()?;
+        let outbox = Outbox::open(self.context, &self.origin)?;
         let replica = self.replica()?;
         let size = replica.register(&self.origin).map_or(0, |register| register.size_newest());
-        if let Some((newest, _)) = ledger.newest().filter(|(newest, _)| *newest > size) {
+        if let Some((newest, _)) = signers.newest().filter(|(newest, _)| *newest > size) {
             return Err(CliError::new(
                 "ledger-refuses",
                 Exit::Refused,
@@ -523,14 +539,14 @@ impl Publisher<'_> {
             )
             .hint("hand that over first: standfast register publish DRAFT, or run any change again"));
         }
-        let replica = self.fence().pass(&self.desk, &ledger, replica, terms.override_fence)?;
+        let replica = self.fence(&self.bound(&replica)).pass(&self.desk, &signers, replica, terms.override_fence)?;
         let view = View::new(&replica, &self.origin, &[]);
         let changes = view.effective(draft.changes()?);
         let confirmed = terms.confirm_broad.or(draft.confirmed);
         broad::check(self.context, &view, &changes, confirmed)?;
         draft.confirmed = confirmed;
         let prepared = self.prepare(&replica, &changes)?;
-        let signed = self.sign(&mut ledger, &outbox, &replica, &prepared, &changes)?;
+        let signed = self.sign(&mut signers, &outbox, &replica, &prepared, &changes)?;
         draft.set_signed(&signed);
         draft.write(path)?;
         screen::signed(self.context, path, &held::name(&replica, &self.origin), &signed)?;
@@ -640,9 +656,17 @@ fn change_size(key: &RecordKey) -> usize {
 }
 
 fn stopped(name: &str, error: &DraftError) -> CliError {
+    stopped_words(name).because(error)
+}
+
+fn stopped_words(name: &str) -> CliError {
     CliError::new("register-stopped", Exit::Tampered, format!("{name} takes no more entries"))
-        .because(error)
         .hint("see why: standfast register show · then the authority above binds a new register")
+}
+
+/// True when one of the register's keys that are here is among `bound`.
+fn is_named(own: &PublicPart, bound: &[VerifierKey]) -> bool {
+    own.verifier_keys().is_ok_and(|keys| keys.iter().any(|key| bound.contains(key)))
 }
 
 #[cfg(test)]

@@ -168,3 +168,9 @@ pub fn folder(context: &Context, name: &str) -> CliResult<PathBuf> {
     file::private_dir(&folder).map_err(|e| CliError::file(&folder, &e))?;
     Ok(folder)
 }
+
+/// Returns what a register's own files are called: by the register, for a rotation leaves its keys behind.
+pub fn file_name(origin: &str) -> String {
+    let name = Digest::of(origin.as_bytes()).to_string();
+    name.get(..32).unwrap_or(&name).to_owned()
+}

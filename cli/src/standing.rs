@@ -226,7 +226,7 @@ impl Standing {
         let charter = &self.charter;
         let unwitnessed = self.node.witnesses_named == Some(0) && policy.quorum_none;
         if let Some(fork) = &charter.fork {
-            open.push((format!("charter {}", fork.version), "is signed twice: pin one".to_owned()));
+            open.push((format!("charter {}", fork.version), "signed twice, pin one".to_owned()));
         }
         if charter.expires_at <= now {
             open.push((format!("charter {}", charter.version), "expired".to_owned()));
@@ -402,6 +402,7 @@ impl Readiness {
         }
         let rest = self.until.map(|until| format!(" · the rest until {}", words::at(until, now))).unwrap_or_default();
         match self.open.iter().find(|(name, _)| name.starts_with("charter ")) {
+            Some((charter, why)) if why.starts_with("signed") => format!("? not for what depends on {charter}: {why}"),
             Some((charter, why)) => format!("? not at all: {charter} {why}"),
             None => {
                 let (open, all) = (self.open.len() as u64, registers as u64);

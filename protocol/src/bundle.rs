@@ -23,7 +23,7 @@ use crate::log::witness_proof::WitnessProof;
 use crate::register::body::Record;
 use crate::register::entry::Entry;
 use crate::register::fork::ForkProof;
-use crate::register::state::Register;
+use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::sync::Submission;
 use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
@@ -112,15 +112,18 @@ impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
         let stopped = register.tail().map(|tail| bare_head(tail.head));
-        let mut heads: Vec<HeadMessage> = register.stands_from(0).map(bare_message).chain(stopped).collect();
+        // A head that only keys bound no more have signed, nobody who opens the bundle takes.
+        let is_bound = |stand: &&Stand| register.is_bound(stand.head());
+        let stands = register.stands_from(0).filter(is_bound);
+        let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(stopped).collect();
         let mut first = 0;
         for head in &mut heads {
             head.first = first;
             head.entries = entries_from(register, first, head.checkpoint.size).collect();
             first = head.checkpoint.size;
         }
-        let newest = register.stands_other().last();
-        let witnessed = register.stand_other_witnessed();
+        let newest = register.stands_other().filter(is_bound).last();
+        let witnessed = register.stand_other_witnessed().filter(is_bound);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
         let origin = register.origin().to_owned();
@@ -364,7 +367,14 @@ impl Bundle {
             .filter(|p| p.origin().is_some_and(|o| !report.unbound.iter().any(|u| u == o)))
             .collect();
         registers.sort_by_key(|p| order.iter().position(|o| Some(o.as_str()) == p.origin()));
-        let heads = registers.iter().flat_map(|p| p.newest_first());
+        // A head by none of the keys bound here has nothing to say that is not held, where so much is held.
+        let is_told = |head: &HeadMessage| {
+            let origin = &head.checkpoint.origin;
+            let held = replica.register(origin).is_some_and(|r| r.size_newest() >= head.checkpoint.size);
+            let keys = replica.keys_for(origin).map(|keys| keys.own).unwrap_or_default();
+            !held || head.own.iter().any(|signed| keys.iter().any(|key| key.id() == signed.id))
+        };
+        let heads = registers.iter().flat_map(|p| p.newest_first()).filter(is_told);
         let statements = registers.iter().flat_map(|p| p.statements.iter().cloned());
         let views = self.views.iter().cloned().map(StatementMessage::View);
         Ok(Submission {
@@ -421,11 +431,28 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     let before = register.size_newest();
     let is_new = register.newest_head().is_none() && register.tail().is_none();
     let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
+    let mut carried: Option<(u64, Vec<Bytes>)> = None;
     for head in &heads {
+        let mut head = head.clone();
+        if let Some((first, mut entries)) = carried.take()
+            && head.first == first.saturating_add(entries.len() as u64)
+        {
+            entries.append(&mut head.entries);
+            (head.first, head.entries) = (first, entries);
+        }
         // On the way a cosignature that fails costs the head nothing; a bundle was packed of such as hold.
         keys.check(&head.checkpoint, &head.cosignatures).map_err(|e| altered(Fault::Statement(e)))?;
         let job = Job::Head { message: head.clone(), keys: keys.clone(), bases: Vec::new() };
-        let Checked::Head(checked) = job.run().map_err(altered)? else { continue };
+        let checked = match job.run() {
+            Ok(Checked::Head(checked)) => checked,
+            Ok(_) => continue,
+            // By a key that is bound here no more, or not yet: what stands under it may come with the next head.
+            Err(fault) if !fault.is_the_senders() => {
+                carried = Some((head.first, head.entries));
+                continue;
+            }
+            Err(fault) => return Err(altered(fault)),
+        };
         let admission = register.admit(checked.head, checked.cosignatures, checked.first, &checked.entries);
         let bare = head.entries.is_empty();
         if !admission.changed() && !bare && admission.code() != "register-frozen" {

@@ -153,14 +153,26 @@ impl SecretKey {
 }
 
 /// Why a signer has not signed: whatever keeps the key says so in its own words.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the signer has not signed")]
-pub struct SigningError(#[source] Arc<dyn Error + Send + Sync>);
+#[derive(Debug, Clone)]
+pub struct SigningError(Arc<dyn Error + Send + Sync>);
 
 impl SigningError {
     /// Wraps the reason.
     pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(reason))
+    }
+}
+
+impl fmt::Display for SigningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the signer has not signed")
+    }
+}
+
+impl Error for SigningError {
+    /// Returns the reason itself, not the `Arc` that holds it, so that a caller finds its type.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
     }
 }
 

@@ -137,11 +137,11 @@ pub const RDF_NODES_MAX: usize = 2048;
 pub const RDF_QUADS_MAX: usize = 2048;
 /// Bytes of an expanded Bitstring Status List (`specs/verification.md` §6): 2^23 bits.
 pub const BITSTRING_SIZE_MAX: usize = 1024 * 1024;
-/// Bytes of a signed view (`specs/charter.md` §7).
+/// Bytes of a signed view (`specs/charter.md` §9).
 pub const VIEW_SIZE_MAX: usize = 4 * 1024;
-/// Bytes of a view with all its leaves (`specs/charter.md` §7).
+/// Bytes of a view with all its leaves (`specs/charter.md` §9).
 pub const VIEW_MESSAGE_SIZE_MAX: usize = 5 * 1024 * 1024;
-/// Registers in a frontier (`specs/charter.md` §7).
+/// Registers in a frontier (`specs/charter.md` §9).
 pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
 /// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.
 pub const BODY_SIZE_MAX: usize = 1024 * 1024 + 4096;
@@ -207,6 +207,8 @@ pub const WEBVH_WATCHERS_MAX: usize = 64;
 pub const WEBVH_PROOFS_MAX: usize = 8;
 /// Seconds that an entry may be dated ahead of the clock (`specs/did-webvh.md` §3).
 pub const WEBVH_AHEAD_MAX_S: u64 = 300;
+/// Names of one did:webvh DID under which copies are looked for (`specs/did-webvh.md` §6).
+pub const WEBVH_NAMES_MAX: usize = 16;
 /// Histories of one did:webvh DID that are compared (`specs/did-webvh.md` §6).
 pub const WEBVH_BRANCHES_MAX: usize = 16;
 /// did:webvh DIDs whose copies a snapshot keeps compared (`specs/did-webvh.md` §6).

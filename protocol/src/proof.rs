@@ -419,7 +419,9 @@ impl Shown {
         })
     }
 
-    /// Either set of witnesses that signs now makes a head a witnessed one.
+    /// The set of witnesses in force makes a head a witnessed one, and the one before it did in its time
+    /// (`specs/charter.md` §7). A proof brings no other statements: that those that come are in force, their own times
+    /// say, or the reader's clock.
     fn logged<'a>(
         &self,
         charter: &'a Charter,
@@ -427,11 +429,24 @@ impl Shown {
         now: u64,
     ) -> Result<(Logged, &'a WitnessSet), RecordProofError> {
         let mut refused = ProofError::Quorum;
-        for set in charter.signing_witnesses(now) {
+        let from = charter.before().map(|(_, from)| from);
+        let before = charter.before().map(|(set, _)| (set, true));
+        for (set, is_before) in before.into_iter().chain([(charter.witnesses(), false)]) {
             let origin = &reach.binding.origin;
             let counts = |name: &str| set.is_admitting(name);
             match self.log.verify(&self.entry, origin, &reach.keys, set.quorum(), counts) {
-                Ok(logged) => return Ok((logged, set)),
+                Ok(logged) => {
+                    let in_time = |time: u64| match from {
+                        Some(from) if is_before => time < from,
+                        Some(from) => now >= from || time >= from,
+                        None => true,
+                    };
+                    let said =
+                        |name: &str| logged.cosignatures().iter().any(|c| c.witness() == name && in_time(c.time()));
+                    if set.quorum().met_by(|name| set.is_admitting(name) && said(name)) {
+                        return Ok((logged, set));
+                    }
+                }
                 Err(error) => refused = error,
             }
         }
@@ -491,15 +506,14 @@ fn signed(replica: &Replica, stand: &Stand, keys: &[VerifierKey], now: u64) -> O
     let signer = head.signers().iter().find(|signer| keys.contains(signer))?;
     let line = head.note().signatures().iter().find(|line| line.is_by(signer))?;
     let horizon = now.saturating_add(limits::STATEMENT_AHEAD_MAX_S);
-    let admitting = replica.admitting();
-    let mut cosignatures: Vec<&Cosignature> =
-        stand.cosignatures().filter(|c| admitting.contains(c.witness())).collect();
+    let witnessing = replica.witnessing();
+    let mut cosignatures: Vec<&Cosignature> = stand.cosignatures().filter(|c| witnessing.counts(c.witness())).collect();
     // Those that go first come first: from the future, then the oldest.
     cosignatures.sort_by_key(|c| (c.time() <= horizon, c.time()));
     let mut kept: BTreeSet<&str> = cosignatures.iter().map(|c| c.witness()).collect();
     for cosignature in &cosignatures {
         kept.remove(cosignature.witness());
-        if !replica.quorum().met_by(|name| kept.contains(name)) {
+        if !witnessing.is_met_by(|name| kept.contains(name)) {
             kept.insert(cosignature.witness());
         }
     }

@@ -18,6 +18,7 @@ use crate::register::state::{Register, Witnessing};
 use crate::sync::check::{HeldView, Keys, Timestamp};
 use crate::sync::frontier::FrontierTrie;
 use crate::sync::message::{FrontierLeaf, Prefix};
+use crate::trust::bound_keys;
 
 /// A register that the charter or a trust edge names, with the keys that may sign it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +32,9 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Reads a binding; `None` when a key does not parse or is not named by the origin, or the first signs no heads.
-    ///
-    /// The origin is made of the register's *first* key ever; after a rotation that key may be gone, so it is not asked
-    /// for here: whoever binds an origin vouches for its keys, on its own path only.
+    /// Reads a binding; `None` when [`bound_keys`] refuses it.
     pub fn read(entity: &str, binding: &Binding) -> Option<Self> {
-        let keys: Vec<VerifierKey> = binding.keys.iter().map(|k| k.parse().ok()).collect::<Option<_>>()?;
-        let first = keys.first()?;
-        if keys.len() > limits::REGISTER_KEYS_MAX
-            || keys.iter().any(|k| k.name() != binding.origin)
-            || first.algorithm() != crate::key::Algorithm::Note
-        {
-            return None;
-        }
+        let keys = bound_keys(binding).ok()?;
         Some(Self { binding: binding.clone(), keys, entity: entity.to_owned() })
     }
 }
@@ -261,6 +252,16 @@ impl Replica {
         Some(self.registers.get(origin).map_or_else(empty, |register| Register::clone(register)))
     }
 
+    /// Returns a register to offer a head to as [`Replica::candidate`] does, under these keys, whether it is bound or not.
+    pub(crate) fn candidate_under(&self, origin: &str, keys: &[VerifierKey]) -> Register {
+        let Some(held) = self.registers.get(origin) else {
+            return Register::new(origin, keys, self.witnessing.clone());
+        };
+        let mut register = Register::clone(held);
+        register.bind(keys);
+        register
+    }
+
     /// Puts a register in place of the one held. True when a register came to be bound or unbound by it.
     ///
     /// It may have been made before a charter or a binding changed: it is judged by the witnesses and keys of now.
@@ -385,8 +386,18 @@ impl Replica {
 
     /// Returns the keys to check a message about this register by; `None` when it is not bound.
     pub fn keys_for(&self, origin: &str) -> Option<Keys> {
-        let own = self.bound.get(origin)?.keys.clone();
-        Some(Keys { own, witnesses: self.charter().cosigners().into_iter().collect() })
+        self.bound.contains_key(origin).then(|| self.keys_with(origin, &[]))
+    }
+
+    /// Returns the keys to check a message about this register by, with others that were bound to it before.
+    pub(crate) fn keys_with(&self, origin: &str, before: &[VerifierKey]) -> Keys {
+        let mut own = self.bound.get(origin).map(|bound| bound.keys.clone()).unwrap_or_default();
+        for key in before {
+            if !own.contains(key) {
+                own.push(key.clone());
+            }
+        }
+        Keys { own, witnesses: self.charter().cosigners().into_iter().collect() }
     }
 
     /// Returns the frontier: what this node holds of every bound register.
@@ -416,7 +427,18 @@ impl Replica {
             other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
             other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,
+            signed: register.signed_by(),
         })
+    }
+
+    /// Returns every binding of an origin that is known here, with the register that names it (`None`: the charter): those at W
+    /// and those that are pending. A register is read under several of them while they change.
+    pub fn bindings(&self, origin: &str) -> Vec<(Option<&str>, Bound)> {
+        let anchors = self.charter().anchors().iter();
+        let anchors = anchors.filter_map(|anchor| Some((None, Bound::read(&anchor.authority, &anchor.register)?)));
+        let bound = self.registers.values().filter(|register| self.bound.contains_key(register.origin()));
+        let edges = bound.flat_map(|register| self.edges(register).map(|edge| (Some(register.origin()), edge)));
+        anchors.chain(edges).filter(|(_, bound)| bound.binding.origin == origin).collect()
     }
 
     /// Returns the digests of bodies that registers need and that are not held.

@@ -23,7 +23,7 @@ use crate::register::body::{Bodies, Record};
 use crate::register::entry::Entry;
 use crate::register::fact::{Fact, Outcome, Reason, Terms};
 use crate::register::record::RecordKey;
-use crate::register::state::Register;
+use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::time::Time;
 use crate::trust::{Recognition, TrustRegister, World};
@@ -395,11 +395,6 @@ impl HeldRegister {
         }
         index
     }
-
-    /// The head whose signers count: that at W, or the newest when nothing is witnessed.
-    fn head(&self) -> Option<&SignedHead> {
-        self.register.witnessed_head().or_else(|| self.register.newest_head())
-    }
 }
 
 impl World for Snapshot {
@@ -413,8 +408,12 @@ impl World for Snapshot {
 impl TrustRegister for HeldRegister {
     fn is_signed_by(&self, keys: &[String]) -> bool {
         let signers = self.signers.get_or_init(|| {
-            let signers = self.head().map(SignedHead::signers).unwrap_or_default();
-            signers.iter().map(ToString::to_string).collect()
+            // From W on: a key that signed a later head vouches for what W holds.
+            let heads = self.register.stands_from(self.register.size_witnessed()).map(Stand::head);
+            let mut signers: Vec<String> = heads.flat_map(SignedHead::signers).map(ToString::to_string).collect();
+            signers.sort_unstable();
+            signers.dedup();
+            signers
         });
         signers.iter().any(|signer| keys.contains(signer))
     }

@@ -51,15 +51,18 @@ pub enum BindingError {
     /// A key with another name than the origin.
     #[error("expected keys named by the origin, came `{0}`")]
     ForeignKey(String),
-    /// An origin that is not that of its first key.
-    #[error("the origin is not that of its first key, which signs heads (0x01)")]
-    NotOwnOrigin,
+    /// A first key that signs no heads.
+    #[error("expected a first key that signs heads (0x01)")]
+    FirstKey,
     /// One public key twice.
     #[error("the public key of key {0} stands twice")]
     KeyTwice(usize),
 }
 
-/// Reads the keys of a binding (`specs/trust.md` §1): nobody can bind an origin that is another key's.
+/// Reads the keys of a binding (`specs/trust.md` §1).
+///
+/// The origin is made of the register's *first* key ever, which a rotation drops: so it is not asked for here. Whoever binds
+/// an origin vouches for its keys, on its own path only, and looks at [`continues`] before.
 pub fn bound_keys(binding: &Binding) -> Result<Vec<VerifierKey>, BindingError> {
     let count = binding.keys.len();
     if !(1..=limits::REGISTER_KEYS_MAX).contains(&count) {
@@ -77,9 +80,16 @@ pub fn bound_keys(binding: &Binding) -> Result<Vec<VerifierKey>, BindingError> {
         keys.push(key);
     }
     match keys.first() {
-        Some(first) if first.algorithm() == Algorithm::Note && is_own_origin(first) => Ok(keys),
-        _ => Err(BindingError::NotOwnOrigin),
+        Some(first) if first.algorithm() == Algorithm::Note => Ok(keys),
+        _ => Err(BindingError::FirstKey),
     }
+}
+
+/// True when `keys` may follow `bound`, the keys that a register has now: they give its origin, or have a key that signs
+/// heads in common with those. Else somebody binds the name of another's register (`specs/register.md` §2).
+pub fn continues(keys: &[VerifierKey], bound: &[VerifierKey]) -> bool {
+    keys.first().is_some_and(is_own_origin)
+        || keys.iter().any(|key| key.algorithm() == Algorithm::Note && bound.contains(key))
 }
 
 /// The registers that a search may read.

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod dice;
 pub mod export;
+pub mod graph;
 pub mod interop;
 pub mod skip;
 pub mod vectors;

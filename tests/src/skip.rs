@@ -19,6 +19,8 @@ pub enum Kind {
     Node,
     /// Python 3 with venv, pip and its registry.
     Python,
+    /// SoftHSM2 and OpenSC's `pkcs11-tool`.
+    Hsm,
     /// Network namespaces: `unshare` and the right to make them.
     Netns,
     /// Crates that only this needs, from their registry.
@@ -30,6 +32,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Node => "node",
             Self::Python => "python",
+            Self::Hsm => "hsm",
             Self::Netns => "netns",
             Self::Crates => "crates",
         })

@@ -159,7 +159,7 @@ fn an_agencys_day_without_any_node() {
     let path = desk.screen("interior", &format!("trust path {DID} {LICENCE}"));
     let lines: Vec<&str> = path.lines().collect();
     assert!(lines.first().is_some_and(|line| line.starts_with("✓ charter 1, network ")), "{path}");
-    assert!(path.contains("├─ interior.gov.example   anchor · size 1\n"), "{path}");
+    assert!(path.contains("├─ interior.gov.example   anchor · size 1 · root "), "{path}");
     assert!(path.contains(&format!("│  grants issue {LICENCE} until 2080-01-01\n")), "{path}");
     assert!(path.contains("└─ transport.gov.example   size 3 · root "), "{path}");
     let (_, shown) = desk.ends("interior", &format!("trust withdraw {DID}"), 2);

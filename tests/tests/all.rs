@@ -25,7 +25,9 @@ mod model {
 }
 mod nobody_signs_twice;
 mod publishing;
+mod rotation;
 mod screens;
+mod signer;
 mod spec_vectors;
 mod trqp;
 mod unread;

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use standfast_protocol::charter::{AnchorTerms, Charter, Document, RegisterTerms, SignedCharter, WitnessesBefore};
+use standfast_protocol::charter::{AnchorTerms, RegisterTerms, SignedCharter, WitnessesBefore};
 use standfast_protocol::credential::Format;
-use standfast_protocol::key::SecretKey;
-use standfast_protocol::log::note::Note;
 use standfast_protocol::policy::Policy;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
@@ -16,18 +14,6 @@ use standfast_tests::cluster::{Federation, Node, ended};
 use standfast_tests::world::{Draft, NOW, WITNESSES, World};
 
 const WEEK: u64 = 7 * 86_400;
-
-/// Makes version 2 of a world's charter.
-fn next(world: &World, change: impl FnOnce(&mut Document)) -> Arc<SignedCharter> {
-    let first = world.charter.charter();
-    let mut document = first.document().clone();
-    (document.network, document.version) = (Some(first.network_id()), 2);
-    change(&mut document);
-    let charter = Charter::new(document).expect("a charter");
-    let lines = [1, 2].iter().flat_map(|seed| charter.sign(&SecretKey::from_seed(&[*seed; 32]), None)).collect();
-    let note = Note::new(charter.text().to_owned(), lines);
-    Arc::new(SignedCharter::authenticate_next(note, first).expect("it follows"))
-}
 
 /// What somebody sees who holds these charters too, and chooses the last of them where that is said.
 fn with(world: &World, charters: &[&Arc<SignedCharter>], chooses: bool) -> Arc<Snapshot> {
@@ -59,7 +45,7 @@ fn assert_code(verdict: &Verdict, code: Code, says: &str) {
 #[test]
 fn a_fork_that_changes_nothing_here_is_told_beside_the_verdict() {
     let world = World::new();
-    let (a, b) = (next(&world, |d| d.expires_at += 1), next(&world, |d| d.expires_at += 2));
+    let (a, b) = (world.next_charter(|d| d.expires_at += 1), world.next_charter(|d| d.expires_at += 2));
     let verdict = judge(&with(&world, &[&a, &b], false), &good(), NOW + 60);
     assert_eq!(verdict.outcome(), Outcome::Accepted, "{}", verdict.reason());
     assert_eq!((verdict.trust.charter, verdict.exit()), (1, 0));
@@ -71,7 +57,7 @@ fn a_fork_that_changes_nothing_here_is_told_beside_the_verdict() {
 #[test]
 fn a_verdict_that_one_side_would_not_give_depends_on_the_fork() {
     let world = World::new();
-    let plain = next(&world, |d| d.expires_at += 1);
+    let plain = world.next_charter(|d| d.expires_at += 1);
     let harbour = &world.agencies["harbour"];
     let other = AnchorTerms {
         authority: harbour.did.clone(),
@@ -81,10 +67,10 @@ fn a_verdict_that_one_side_would_not_give_depends_on_the_fork() {
             after: None,
         },
     };
-    let dropped = next(&world, |d| d.anchors = vec![other.clone()]);
-    let added = next(&world, |d| d.anchors.push(other.clone()));
-    let ended = next(&world, |d| d.expires_at = NOW + 30);
-    let witnesses = next(&world, |d| {
+    let dropped = world.next_charter(|d| d.anchors = vec![other.clone()]);
+    let added = world.next_charter(|d| d.anchors.push(other.clone()));
+    let ended = world.next_charter(|d| d.expires_at = NOW + 30);
+    let witnesses = world.next_charter(|d| {
         let before = WitnessesBefore { policy: d.witnesses.policy.clone(), kinds: d.witnesses.kinds.clone() };
         (d.issued_at, d.witnesses.from) = (NOW - 2 * WEEK, NOW - WEEK);
         d.witnesses.policy = d.witnesses.policy.replace("group g 2", "group g 3");
@@ -105,7 +91,7 @@ fn a_verdict_that_one_side_would_not_give_depends_on_the_fork() {
     }
     let verdict = judge(&with(&world, &[&plain, &added], false), &stranger, NOW);
     assert_code(&verdict, Code::CharterForked, "one of them adds or changes the anchor did:web:harbour.example");
-    let verdict = judge(&with(&world, &[&plain, &next(&world, |d| d.expires_at += 2)], false), &stranger, NOW);
+    let verdict = judge(&with(&world, &[&plain, &world.next_charter(|d| d.expires_at += 2)], false), &stranger, NOW);
     assert_code(&verdict, Code::AuthorityAbsent, "nobody");
     // Whatever the charter says: a wrong signature is a wrong signature.
     let mut forged = good();
@@ -123,7 +109,7 @@ fn key_of(binding: &str) -> String {
 #[test]
 fn behind_a_fork_an_old_charter_is_the_forks_fault() {
     let world = World::new();
-    let (a, b) = (next(&world, |d| d.expires_at += 1), next(&world, |d| d.expires_at += 2));
+    let (a, b) = (world.next_charter(|d| d.expires_at += 1), world.next_charter(|d| d.expires_at += 2));
     let policy = Policy { name: "long".to_owned(), ..Policy::built_in("standard").expect("built in") };
     let mut policy = policy;
     (policy.limits.witnessed_s, policy.limits.published_s) = (1 << 40, 1 << 40);
@@ -139,7 +125,7 @@ fn behind_a_fork_an_old_charter_is_the_forks_fault() {
 fn the_device_clock_chooses_no_witnesses() {
     let world = World::new();
     let from = NOW + 30;
-    let changed = next(&world, |d| {
+    let changed = world.next_charter(|d| {
         let before = WitnessesBefore { policy: d.witnesses.policy.clone(), kinds: d.witnesses.kinds.clone() };
         (d.issued_at, d.witnesses.from) = (from - WEEK, from);
         d.witnesses.policy = d.witnesses.policy.replace("group g 2", "group g 3");

@@ -137,7 +137,7 @@ impl World {
     fn new(charter: &Arc<SignedCharter>) -> Self {
         let dir = tempfile::tempdir().expect("a scratch folder");
         let (ledger, marks) = (dir.path().join("interior.ledger"), dir.path().join("marks"));
-        Marker::of(&marks, &key()).begin().expect("a marker");
+        Marker::of(&marks, key().key()).begin().expect("a marker");
         Ledger::create(&ledger, &key()).expect("a ledger");
         let mut world = Self {
             nodes: Vec::new(),
@@ -289,7 +289,7 @@ impl World {
     }
 
     fn marker(&self) -> Marker {
-        Marker::of(&self.marks, &key())
+        Marker::of(&self.marks, key().key())
     }
 
     fn continuity(&self, ledger: &Ledger) -> Continuity {

@@ -226,7 +226,12 @@ fn list(node: &Node, now: &str) {
 
 /// Waits until so many statuses of the list are set in the snapshot, which a node writes once a second.
 fn is_set(node: &Node, count: u64) {
-    let shown = || (json(node, &format!("status-list show {LIST}"))["set"] == count).then_some(());
+    let shown = || {
+        // Until the list itself is in the snapshot, the answer is that it is not held.
+        let (_, out, _) = streams(ended(node.cli(&format!("status-list show {LIST} --json"))));
+        let document: Value = serde_json::from_str(&out).expect("one JSON document");
+        (document["set"] == count).then_some(())
+    };
     assert!(within(shown).is_some(), "{count} statuses are set");
 }
 

@@ -13,7 +13,7 @@ use standfast_protocol::credential::contexts::Contexts;
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
-use standfast_tests::world::{Draft, LICENCE, LIST, NOW, WITNESSES, World, did_key, entry, issuing_key, status};
+use standfast_tests::world::{Draft, LICENCE, LIST, NOW, Piece, WITNESSES, World, did_key, entry, issuing_key, status};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
@@ -231,6 +231,42 @@ fn other_reasons() {
     desk.put("ends.jwt", &Draft { until: Some(NOW - HOUR), ..Draft::default() }.issue());
     desk.run("verify ends.jwt", 3).run("status", 0);
     desk.check("reasons");
+}
+
+#[test]
+fn a_charter_that_is_forked_and_one_that_ends() {
+    let world = world();
+    let other = world.next_charter(|d| d.anchors[0].register.keys.truncate(1));
+    let later = world.next_charter(|d| d.expires_at += 86_400);
+    let mut replica = world.snapshot().replica().clone();
+    for charter in [&later, &other] {
+        replica.offer_charter(charter.note().to_string().as_bytes()).expect("acceptable");
+    }
+    let mut desk = Desk::new(&world, NOW + 60);
+    desk.put("data/snapshot.standfast", &Bundle::of(&replica).encode());
+    desk.put("licence.jwt", &licence(40_911));
+    desk.put("forged.jwt", &forged());
+    let digests = [&later, &other].map(|side| side.charter().digest().to_string()[..12].to_owned());
+    desk.run("verify licence.jwt", 4).run("verify forged.jwt", 1).run("explain licence.jwt", 4);
+    desk.run("status", 0).run("ready", 3).run("charter show", 0);
+    desk.run(&format!("charter diff {} {}", digests[0], digests[1]), 0);
+    desk.run(&format!("charter verify {}", digests[1]), 4);
+    desk.put("plan.toml", &desk.command("charter show --plan", &[]).stdout);
+    desk.run("charter create plan.toml --out third.note", 4);
+    desk.run("charter pin 0123456789ab", 5);
+    desk.check("charter-fork");
+
+    let mut ends = World::new();
+    ends.end_charter_at(NOW + 12 * 24 * HOUR);
+    // It is another network's: its witnesses speak again.
+    ends.pieces.retain(|piece| !matches!(piece, Piece::View(_)));
+    ends.view(NOW, &WITNESSES, &[]);
+    let mut desk = Desk::new(&ends, NOW + 60);
+    desk.put("licence.jwt", &Draft::default().issue());
+    desk.run("verify licence.jwt", 0).run("ready", 0).run("status", 0);
+    desk.now = NOW + 13 * 24 * HOUR;
+    desk.run("verify licence.jwt --policy degraded", 3).run("ready", 3).run("status", 0);
+    desk.check("charter-end");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod frontier;
 mod status_list;
 mod sync_messages;
 mod tlog;
+mod trust;
 mod view;
 mod webvh;
 

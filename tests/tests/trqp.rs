@@ -330,6 +330,10 @@ fn a_node_answers_over_http_and_a_stranger_checks_it_by_the_charter() {
         documents.push((format!("trqp_{name}_request.schema.json"), body));
         documents.push((format!("trqp_{name}_response.schema.json"), said));
     }
+    let resolved = node.get("/1.0/identifiers/did:web:transport.example").json();
+    let metadata = &resolved["didDocumentMetadata"];
+    assert_eq!(metadata["register"], federation.transport.origin.as_str(), "{resolved}");
+    assert!(metadata["witnessed_age_s"].is_u64() && metadata["published_at"].is_string(), "{resolved}");
     refuses(&node);
     // Every question and answer is of the form that the specification's schemas demand.
     let (Some(folder), Some(python)) = (foreign_folder(), unless_missing(python())) else { return };

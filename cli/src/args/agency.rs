@@ -216,6 +216,25 @@ Examples:
         #[arg(long, value_name = "FILE")]
         charter: Option<PathBuf>,
     },
+    /// Another key, in three steps that never leave the register unsigned
+    #[command(after_help = "\
+Examples:
+  standfast register rotate transport.gov.example --to transport-2
+  standfast register rotate transport --to transport-2 --out new.binding
+  standfast register rotate transport.gov.example --to transport-2 --json")]
+    Rotate {
+        /// Any unambiguous beginning of its origin
+        register: String,
+        /// The key for registers that is to sign from then on
+        #[arg(long, value_name = "KEY")]
+        to: String,
+        /// The binding file [default: KEY.binding, of the key that signs now]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Replaces a file that is no binding of this register
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `record`.

@@ -10,13 +10,12 @@
 //! Before a checkpoint that takes the batch in is signed, the batch is `sealed` with its size and root: whether the
 //! signer's ledger holds that checkpoint says afterwards whether the batch is done, whatever was killed in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use standfast_node::file;
-use standfast_node::ledger::Ledger;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
 use standfast_protocol::log::checkpoint::Checkpoint;
@@ -24,6 +23,7 @@ use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
 
+use super::signers::Signers;
 use super::{RecordChange, View};
 use crate::command::Context;
 use crate::error::{CliError, CliResult, Exit};
@@ -102,9 +102,9 @@ impl Waiting {
 }
 
 impl Batch {
-    /// Opens the batch of a key's register; one that was never used is empty.
-    pub(super) fn open(context: &Context, key: &str, register: &str) -> CliResult<Self> {
-        let path = held::folder(context, FOLDER)?.join(format!("{key}.json"));
+    /// Opens the batch of a register, whichever of its keys signs it; one that was never used is empty.
+    pub(super) fn open(context: &Context, register: &str) -> CliResult<Self> {
+        let path = held::folder(context, FOLDER)?.join(format!("{}.json", held::file_name(register)));
         Self::read(path, register, context.config.publisher.batch_s)
     }
 
@@ -145,9 +145,9 @@ impl Batch {
     }
 
     /// Drops what an entry has taken in that was signed, also by a command that was killed right after it.
-    pub(super) fn settle(&mut self, ledger: &Ledger) -> CliResult<()> {
+    pub(super) fn settle(&mut self, signers: &Signers<'_>) -> CliResult<()> {
         let Some(seal) = self.held.sealed.take() else { return Ok(()) };
-        if ledger.root_signed(seal.size) == Some(seal.root) {
+        if signers.root_signed(seal.size) == Some(seal.root) {
             let kind = std::mem::take(&mut self.held.kind);
             let register = std::mem::take(&mut self.held.register);
             self.held = BatchFile {
@@ -263,10 +263,11 @@ pub fn waiting(context: &Context) -> CliResult<Vec<Waiting>> {
         _ => return Ok(Vec::new()),
     };
     let mut found = Vec::new();
-    for key in keys {
-        let Some(origin) = &key.origin else { continue };
-        let path: &Path = &folder.join(format!("{}.json", key.name));
-        let batch = Batch::read(path.to_owned(), origin, context.config.publisher.batch_s)?;
+    // A register may have two keys, and has one batch.
+    let origins: BTreeSet<String> = keys.into_iter().filter_map(|key| key.origin).collect();
+    for origin in origins {
+        let path = folder.join(format!("{}.json", held::file_name(&origin)));
+        let batch = Batch::read(path, &origin, context.config.publisher.batch_s)?;
         found.extend(batch.waiting(context.now));
     }
     Ok(found)

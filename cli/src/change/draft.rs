@@ -6,7 +6,7 @@
 //!  "signed": {"size": 3, "note": "<the signed checkpoint>", "entries": ["<base64>"]}}
 //! ```
 //!
-//! The same document stands in `outbox/<key>/` from before a checkpoint is signed until it was handed over: the signer's
+//! The same document stands in `outbox/<register>/` from before a checkpoint is signed until it was handed over: the signer's
 //! ledger remembers entries and note, and this the bodies, so that a retry sends all of it.
 
 use std::collections::BTreeMap;
@@ -174,9 +174,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox of a key; whoever holds its ledger is alone here.
-    pub(super) fn open(context: &Context, key: &str) -> CliResult<Self> {
-        let folder = held::folder(context, FOLDER)?.join(key);
+    /// Opens the outbox of a register; whoever holds the ledgers of its keys is alone here.
+    pub(super) fn open(context: &Context, register: &str) -> CliResult<Self> {
+        let folder = held::folder(context, FOLDER)?.join(held::file_name(register));
         file::private_dir(&folder).map_err(|e| CliError::file(&folder, &e))?;
         Ok(Self { folder })
     }

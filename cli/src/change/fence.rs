@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use standfast_node::fence::{Continuity, Heard, Judgement, Refusal, State, judge};
-use standfast_node::ledger::Ledger;
 use standfast_node::ledger::marker::Marker;
 use standfast_node::ledger::overrides::{self, Override, REASON_SIZE_MAX};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::VerifierKey;
+use standfast_protocol::key::{PublicKey, VerifierKey};
 use standfast_protocol::replica::Replica;
 use standfast_protocol::time::Time;
 
 use super::Desk;
+use super::signers::Signers;
 use crate::command::Context;
 use crate::command::register::ledger_error;
 use crate::error::{CliError, CliResult, Exit};
@@ -40,28 +40,50 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Fence<'a> {
     pub(super) context: &'a Context,
     pub(super) origin: &'a str,
-    pub(super) marker: Marker,
+    /// The keys that are bound: each has its own ledger, and its own marker.
+    pub(super) bound: &'a [VerifierKey],
     /// Where overrides are recorded.
     pub(super) overrides: PathBuf,
 }
 
 /// Names the marker of a register key.
-pub fn marker(context: &Context, key: &VerifierKey) -> Marker {
+pub fn marker(context: &Context, key: &PublicKey) -> Marker {
     Marker::of(&context.config.publisher.marks, key)
 }
 
 impl Fence<'_> {
-    /// Compares marker and ledger.
-    pub(super) fn continuity(&self, ledger: &Ledger, replica: &Replica) -> CliResult<Continuity> {
+    /// Compares markers and ledgers: one key that proves it suffices, for each signs what the others sign; and one whose
+    /// marker names more than is here is one too many.
+    pub(super) fn continuity(&self, signers: &Signers<'_>, replica: &Replica) -> CliResult<Continuity> {
         let held = |size: u64| root_at(replica, self.origin, size);
-        self.marker.continuity(ledger, held).map_err(|e| ledger_error(&e))
+        let mut found = Continuity::Unproven;
+        for ledger in signers.ledgers(self.bound) {
+            let one =
+                marker(self.context, ledger.key().key()).continuity(ledger, held).map_err(|e| ledger_error(&e))?;
+            found = match (found, one) {
+                (Continuity::Behind { size: a }, Continuity::Behind { size: b }) => {
+                    Continuity::Behind { size: a.max(b) }
+                }
+                (behind @ Continuity::Behind { .. }, _) | (_, behind @ Continuity::Behind { .. }) => behind,
+                (Continuity::Proven, _) | (_, Continuity::Proven) => Continuity::Proven,
+                (Continuity::Unproven, Continuity::Unproven) => Continuity::Unproven,
+            };
+        }
+        Ok(found)
+    }
+
+    /// Names in the markers what the ledgers hold, before it leaves.
+    pub(super) fn raise(&self, signers: &Signers<'_>) -> CliResult<()> {
+        let mut ledgers = signers.ledgers(self.bound);
+        ledgers
+            .try_for_each(|ledger| marker(self.context, ledger.key().key()).raise(ledger).map_err(|e| ledger_error(&e)))
     }
 
     /// Returns once an entry may be appended to what is held; asks the node, and waits for what is on its way.
     pub(super) fn pass(
         &self,
         desk: &Desk,
-        ledger: &Ledger,
+        signers: &Signers<'_>,
         replica: Replica,
         reason: Option<&str>,
     ) -> CliResult<Replica> {
@@ -75,7 +97,7 @@ impl Fence<'_> {
             if size > size_of(&replica, self.origin) {
                 replica = desk.replica(self.context)?;
             }
-            let continuity = self.continuity(ledger, &replica)?;
+            let continuity = self.continuity(signers, &replica)?;
             let judgement = judge(heard.as_ref(), continuity, is_patient(heard.as_ref(), began, reason));
             let is_starting = judgement == Judgement::Refuse(Refusal::Unanswered)
                 && heard.as_ref().is_some_and(|heard| reason.is_none() && heard.peers == 0 && is_young(heard));
@@ -232,16 +254,16 @@ fn refused(refusal: Refusal, heard: Option<&Heard>, continuity: Continuity, name
 /// Returns where overrides of a register are recorded: beside the ledger of its key, or where there is none here, in
 /// the data directory.
 pub(super) fn overrides_path(context: &Context, origin: &str) -> CliResult<PathBuf> {
-    if let Some(path) = overrides_of_key(context, origin) {
+    if let Some(path) = overrides_of_key(context, origin).into_iter().next() {
         return Ok(path);
     }
     Ok(held::folder(context, "overrides")?.join(overrides_name(origin)))
 }
 
-fn overrides_of_key(context: &Context, origin: &str) -> Option<PathBuf> {
+fn overrides_of_key(context: &Context, origin: &str) -> Vec<PathBuf> {
     let keystore = context.keystore();
-    let key = keystore.list().ok()?.into_iter().find(|key| key.origin.as_deref() == Some(origin))?;
-    Some(overrides::path_beside(&keystore.ledger_path(&key.name)))
+    let own = keystore.list().unwrap_or_default().into_iter().filter(|key| key.origin.as_deref() == Some(origin));
+    own.map(|key| overrides::path_beside(&keystore.ledger_path(&key.name))).collect()
 }
 
 fn overrides_name(origin: &str) -> String {
@@ -252,7 +274,7 @@ fn overrides_name(origin: &str) -> String {
 pub fn overrides_of(context: &Context, origin: &str) -> CliResult<Vec<Override>> {
     let read = |path: &Path| overrides::read(path).map_err(|e| ledger_error(&e));
     let mut all = read(&context.config.data_dir.join("overrides").join(overrides_name(origin)))?;
-    if let Some(path) = overrides_of_key(context, origin) {
+    for path in overrides_of_key(context, origin) {
         all.extend(read(&path)?);
     }
     all.sort_by_key(|made| made.at);

@@ -83,9 +83,9 @@ impl Publisher<'_> {
         values: &[StatusValue],
         gather: &impl Fn(&View<'_>) -> CliResult<Vec<RecordChange>>,
     ) -> CliResult<Way> {
-        let ledger = self.ledger()?;
-        let mut batch = Batch::open(self.context, &self.own.name, &self.origin)?;
-        batch.settle(&ledger)?;
+        let signers = self.signers()?;
+        let mut batch = Batch::open(self.context, &self.origin)?;
+        batch.settle(&signers)?;
         if options.urgent || batch.due_at(self.now()).is_none() {
             return Ok(Way::Now);
         }

@@ -7,6 +7,7 @@ mod publish;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use standfast_node::file;
@@ -84,11 +85,23 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
 
 fn create(context: &Context, plan: &Path, after: Option<&Path>, out: &Path, yes: bool) -> CliResult {
     let plan = read_plan(context, plan)?;
+    if after.is_none()
+        && let Some(fork) = crate::held::own(context)?.and_then(|replica| replica.chain().fork())
+    {
+        return Err(signed_twice(fork.version));
+    }
     let previous = previous(context, after)?;
     let charter = plan.into_charter(previous.as_ref(), context.now).map_err(|e| {
         CliError::of("plan-refused", Exit::Usage, &e)
             .hint("see the plan of the charter held: standfast charter show --plan")
     })?;
+    // A charter binds the anchors' registers: none of them may be left unsigned by it.
+    if let (Some(_), Some(replica)) = (&previous, crate::held::own(context)?) {
+        charter
+            .anchors()
+            .iter()
+            .try_for_each(|anchor| crate::change::rotation::check_binding(&replica, &anchor.register))?;
+    }
     let note = Note::new(charter.text().to_owned(), Vec::new());
     context.write(out, note.to_string().as_bytes(), yes)?;
     if out == Path::new("-") {
@@ -161,6 +174,14 @@ fn sign(context: &Context, path: &Path, key: &str, after: Option<&Path>) -> CliR
     Ok(Exit::Done)
 }
 
+/// Nobody here has chosen which of two charters the next one is to follow.
+fn signed_twice(version: u64) -> CliError {
+    CliError::new("charter-forked", Exit::Tampered, format!("version {version} of the charter is signed twice"))
+        .cause("which of the two the next version is to follow is not chosen here")
+        .hint("see both: standfast status · then choose: standfast charter pin FILE")
+        .hint("or say which: --after FILE")
+}
+
 /// Says `1 of 2 by the roots of version 3, 1 of 2 by its own`.
 fn tally_words(signatures: &Signatures, previous: Option<&Charter>) -> String {
     // One more than is needed is no more than enough.
@@ -183,10 +204,12 @@ fn verify(context: &Context, path: &Path, after: Option<&Path>) -> CliResult {
     let signatures = count(&charter, &note, previous.as_ref())?;
     let expired = charter.is_expired(context.now.secs());
     let chained = previous.is_some() || charter.version() == 1;
-    let exit = match (signatures.is_complete(), expired || !chained) {
-        (false, _) => Exit::Refused,
-        (true, true) => Exit::Open,
-        (true, false) => Exit::Done,
+    let beside = beside(context, &charter, &note)?;
+    let exit = match (signatures.is_complete(), &beside, expired || !chained) {
+        (false, ..) => Exit::Refused,
+        (true, Some(_), _) => Exit::Tampered,
+        (true, None, true) => Exit::Open,
+        (true, None, false) => Exit::Done,
     };
     context.output.result(&document(context, &charter, &signatures, previous.as_ref()), |style| {
         let row = |sign: Sign, label: &str, text: String| format!("{} {label:<10} {text}\n", style.sign(sign));
@@ -201,7 +224,8 @@ fn verify(context: &Context, path: &Path, after: Option<&Path>) -> CliResult {
         let signed = row(met, "signatures", tally_words(&signatures, previous.as_ref()));
         let ends = if expired { Sign::Open } else { Sign::Good };
         let expiry = row(ends, "expiry", words::expiry(&charter, context.now));
-        format!("{chain}{signed}{expiry}")
+        let beside = beside.map(|other| row(Sign::Tampered, "fork", format!("beside {other}, which is held")));
+        format!("{chain}{signed}{expiry}{}", beside.unwrap_or_default())
     })?;
     Ok(exit)
 }
@@ -210,6 +234,18 @@ fn verify(context: &Context, path: &Path, after: Option<&Path>) -> CliResult {
 pub fn held(context: &Context) -> CliResult<Option<SignedCharter>> {
     let held = crate::held::own(context)?;
     Ok(held.map(|replica| SignedCharter::clone(replica.chain().in_force())))
+}
+
+/// Returns the digest of another charter of this version that is held, where this one is as good as that.
+fn beside(context: &Context, charter: &Charter, note: &Note) -> CliResult<Option<String>> {
+    let Some(replica) = crate::held::own(context)? else { return Ok(None) };
+    let chain = replica.chain();
+    let is_other = |held: &&Arc<SignedCharter>| {
+        held.charter().version() == charter.version() && held.charter().digest() != charter.digest()
+    };
+    let is_good = chain.judge_choice(note.to_string().as_bytes()).is_ok();
+    let other = chain.held().iter().chain(chain.sides()).find(is_other).filter(|_| is_good);
+    Ok(other.map(|other| crate::output::words::short(&other.charter().digest().to_string())))
 }
 
 #[derive(Serialize)]

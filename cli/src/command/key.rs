@@ -9,8 +9,10 @@ use standfast_node::keystore::{KeyUse, KeystoreError, PublicPart, Seed, SeedErro
 use standfast_protocol::key::VerifierKey;
 use standfast_protocol::time::Time;
 
+use super::register::ledger_error;
 use super::{Context, key_error};
 use crate::args::agency::{Key, PublicForm};
+use crate::change;
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::table::{Column, Table};
 use crate::output::words;
@@ -81,6 +83,11 @@ fn create(context: &Context, name: &str, key_use: KeyUse, signer: Option<&str>) 
         None => keys.create(name, key_use, &context.new_passphrase(name)?, context.now),
     };
     let public = public.map_err(|e| key_error(&e))?;
+    if key_use == KeyUse::Register && signer.is_none() {
+        // Drawn here this moment, it has signed nothing; of any other key that is not known.
+        let key = public.key().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
+        change::fence::marker(context, &key).begin().map_err(|e| ledger_error(&e))?;
+    }
     context.output.result(&document(&public)?, |_| {
         let (algorithm, things) = (&public.algorithm, public.key_use.things());
         let short = words::short(&public.public_key);

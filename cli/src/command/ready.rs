@@ -86,7 +86,7 @@ fn card(
         }
     } else {
         let said = readiness.words(registers, now);
-        said.trim_start_matches("? not ").to_owned()
+        said.trim_start_matches("? not at all: ").trim_start_matches("? not ").to_owned()
     };
     let mut open = readiness.open.iter().take(OPEN_SHOWN_MAX).map(|(what, why)| format!("{what}: {why}"));
     let mut row = open.next().map(|first| Row::new("stale", first));
@@ -100,6 +100,7 @@ fn card(
     let mut rows: Vec<Row> = row.into_iter().collect();
     let is_old = |(_, why): &(String, String)| why == NEWER_ENTRIES;
     let what = match readiness.open.as_slice() {
+        _ if standing.charter.fork.is_some() => "ask the holders of root keys which, then: standfast charter pin FILE",
         [first, rest @ ..] if is_old(first) && rest.iter().all(is_old) => "upgrade this program",
         _ => "connect, or carry in newer data: standfast bundle import FILE",
     };

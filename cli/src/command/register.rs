@@ -11,7 +11,7 @@ use standfast_node::keystore::{KeyUse, PublicPart};
 use standfast_node::ledger::{Ledger, LedgerError};
 use standfast_protocol::credential::json::Json;
 use standfast_protocol::did;
-use standfast_protocol::key::{Algorithm, VerifierKey, origin_of};
+use standfast_protocol::key::{VerifierKey, origin_of};
 use standfast_protocol::register::fact::Binding;
 
 use super::{Context, key_error, signing_error};
@@ -19,6 +19,7 @@ use crate::args::agency::Register;
 use crate::args::change::ChangeOptions;
 use crate::change;
 use crate::error::{CliError, CliResult, Exit};
+use crate::held;
 use crate::output::words;
 
 /// Bytes in a binding file.
@@ -38,6 +39,7 @@ pub fn run(context: &Context, command: Register) -> CliResult {
         Register::Show { register, binding: true } => show_binding(context, register.as_deref()),
         Register::Show { register, binding: false } => view::show(context, register.as_deref()),
         Register::List => view::list(context),
+        Register::Rotate { register, to, out, yes } => change::rotation::rotate(context, &register, &to, out, yes),
         Register::Sign { draft, key, confirm_broad, override_fence } => {
             let options = ChangeOptions { confirm_broad, override_fence, ..ChangeOptions::default() };
             change::sign_draft(context, &draft, &key, (&options).into())
@@ -46,7 +48,7 @@ pub fn run(context: &Context, command: Register) -> CliResult {
             let options = ChangeOptions { wait, confirm_broad, override_fence, ..ChangeOptions::default() };
             match draft.to_str() {
                 // A word that is no file, and with which one of our registers begins.
-                Some(word) if !draft.exists() && own_register(context, Some(word)).is_ok() => {
+                Some(word) if !draft.exists() && own_registers(context, Some(word)).is_ok() => {
                     change::publish_batch(context, word, &options)
                 }
                 _ => change::publish_draft(context, &draft, &options),
@@ -75,12 +77,6 @@ fn create(context: &Context, host: &str, key: &str, out: Option<PathBuf>, yes: b
     public.demand(KeyUse::Register).map_err(|e| key_error(&e))?;
     let public_key = public.key().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
     let origin = origin_of(&format!("{host}/register"), &public_key);
-    if public.origin.is_none() {
-        // Only for a key that names no register yet: of any other it is not known that it has signed nothing.
-        let fresh = VerifierKey::new(&origin, Algorithm::Note, public_key);
-        let fresh = fresh.map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
-        change::fence::marker(context, &fresh).begin().map_err(|e| ledger_error(&e))?;
-    }
     let public = keys.bind_origin(key, &origin).map_err(|e| key_error(&e))?;
     let head = public.verifier_keys().ok().and_then(|keys| keys.into_iter().next());
     let head =
@@ -110,50 +106,72 @@ fn create(context: &Context, host: &str, key: &str, out: Option<PathBuf>, yes: b
     Ok(Exit::Done)
 }
 
-fn binding_bytes(origin: &str, keys: &[VerifierKey]) -> Vec<u8> {
+pub(crate) fn binding_bytes(origin: &str, keys: &[VerifierKey]) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(&BindingFile { keys, origin }).expect("a binding has only strings");
     bytes.push(b'\n');
     bytes
 }
 
 fn show_binding(context: &Context, register: Option<&str>) -> CliResult {
-    let public = own_register(context, register)?;
-    let bound = own_keys(context, &public)?;
-    let origin = public.origin.as_deref().unwrap_or_default();
-    let bytes = binding_bytes(origin, &bound);
-    context.output.result(&BindingFile { keys: &bound, origin }, |_| String::from_utf8_lossy(&bytes).into_owned())?;
+    let own = own_registers(context, register)?;
+    let origin = own.first().and_then(|public| public.origin.clone()).unwrap_or_default();
+    let replica = held::own(context)?;
+    let named = replica.as_ref().map(|replica| replica.bindings(&origin)).unwrap_or_default();
+    let is_named = |key: &VerifierKey| named.iter().any(|(_, bound)| bound.keys.contains(key));
+    let mut keys = own_keys(context, &own)?;
+    // In the course of a rotation those that are bound; before anybody has named it, all.
+    if keys.iter().any(is_named) {
+        keys.retain(is_named);
+    }
+    let bytes = binding_bytes(&origin, &keys);
+    context
+        .output
+        .result(&BindingFile { keys: &keys, origin: &origin }, |_| String::from_utf8_lossy(&bytes).into_owned())?;
     Ok(Exit::Done)
 }
 
-/// Returns the keys of an own register: the one that signs heads, and its timestamping key.
-pub fn own_keys(context: &Context, public: &PublicPart) -> CliResult<Vec<VerifierKey>> {
-    let mut bound = public.verifier_keys().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?;
-    bound.push(context.keystore().timestamp(&public.name).map_err(|e| key_error(&e))?.key);
-    Ok(bound)
+/// Returns the keys of an own register: those that sign heads, oldest first, and its timestamping key.
+fn own_keys(context: &Context, own: &[PublicPart]) -> CliResult<Vec<VerifierKey>> {
+    let mut keys = Vec::new();
+    for public in own {
+        keys.extend(public.verifier_keys().map_err(|e| CliError::of("key-damaged", Exit::Usage, &e))?);
+    }
+    for public in own {
+        let timestamp = context.keystore().timestamp(&public.name).map_err(|e| key_error(&e))?.key;
+        if !keys.contains(&timestamp) {
+            keys.push(timestamp);
+        }
+    }
+    Ok(keys)
 }
 
-/// Returns the key of an own register: the one that `--register` names by any unambiguous beginning of its origin, else
-/// the only one whose key is here.
-pub fn own_register(context: &Context, register: Option<&str>) -> CliResult<PublicPart> {
+/// Returns the keys of an own register, oldest first: the register that `--register` names by any unambiguous beginning of
+/// its origin, else the only one whose key is here. After a rotation one register has several keys.
+pub fn own_registers(context: &Context, register: Option<&str>) -> CliResult<Vec<PublicPart>> {
     let keys = context.keystore().list().map_err(|e| key_error(&e))?;
     let mut own: Vec<PublicPart> =
         keys.into_iter().filter(|k| k.key_use == KeyUse::Register && k.origin.is_some()).collect();
     if let Some(beginning) = register {
         own.retain(|k| k.origin.as_deref().is_some_and(|origin| origin.starts_with(beginning)));
     }
-    if own.len() > 1 {
-        let names: Vec<String> = own.iter().filter_map(|k| k.origin.as_deref()).map(words::origin_short).collect();
+    let mut origins: Vec<&str> = own.iter().filter_map(|k| k.origin.as_deref()).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    if origins.len() > 1 {
+        let names: Vec<String> = origins.into_iter().map(words::origin_short).collect();
         return Err(CliError::usage("more than one register is meant")
             .cause(names.join(", "))
             .hint("say which: --register, with enough of its origin"));
     }
-    own.pop().ok_or_else(|| {
+    if own.is_empty() {
         let made = match register {
             Some(beginning) => CliError::usage(format!("no key here signs a register that begins with {beginning}")),
             None => CliError::usage("no key here signs a register"),
         };
-        made.hint("make one: standfast register create HOST --key KEY")
-    })
+        return Err(made.hint("make one: standfast register create HOST --key KEY"));
+    }
+    own.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
+    Ok(own)
 }
 
 /// Reads a binding file; whose keys they are is for people to compare.

@@ -3,10 +3,11 @@
 use standfast_protocol::policy::Policy;
 use standfast_protocol::time::Time;
 
-use super::Context;
-use crate::change::{batch, fence};
+use super::{Context, key_error};
+use crate::change::{batch, fence, rotation};
 use crate::error::{CliResult, Exit};
-use crate::output::{Style, words, wrap};
+use crate::held;
+use crate::output::{Sign, Style, words, wrap};
 use crate::standing::{NodeStanding, Overridden, Standing};
 use crate::{policy_source, trust_source};
 
@@ -20,8 +21,28 @@ pub fn run(context: &Context) -> CliResult {
     if context.config.trust.is_none() {
         add_own(context, &mut standing)?;
     }
-    context.output.result(&standing, |style| draw(&standing, &policy, style))?;
+    let dropped = dropped(context)?;
+    context.output.result(&standing, |style| {
+        let line = |(key, register, follows): &(String, String, String)| {
+            let arrow = style.sign(Sign::Next);
+            format!("{arrow} key {key} is bound to {register} no more, {follows} signs: destroy it, and every copy\n")
+        };
+        draw(&standing, &policy, style) + &dropped.iter().map(line).collect::<String>()
+    })?;
     Ok(Exit::Done)
+}
+
+/// Keys here that a rotation has dropped: their end is said here, and nowhere sooner.
+fn dropped(context: &Context) -> CliResult<Vec<(String, String, String)>> {
+    let own = context.keystore().list().map_err(|e| key_error(&e))?;
+    let mut origins: Vec<&str> = own.iter().filter_map(|public| public.origin.as_deref()).collect();
+    let count = origins.len();
+    origins.sort_unstable();
+    origins.dedup();
+    if origins.len() == count {
+        return Ok(Vec::new());
+    }
+    Ok(held::own(context)?.map(|replica| rotation::dropped(&own, &replica)).unwrap_or_default())
 }
 
 /// Adds what only this machine knows: statuses that wait here, and what was published past the write fence.

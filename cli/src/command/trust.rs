@@ -142,20 +142,26 @@ fn ask_binding(
     if before == Some(binding) {
         return Ok(());
     }
-    let heads: Vec<String> = binding
-        .keys
-        .iter()
-        .filter_map(|text| text.parse::<VerifierKey>().ok())
-        .filter(|key| key.algorithm() == Algorithm::Note)
-        .map(|key| key.key().to_multikey())
-        .collect();
+    let heads = keys_of(binding);
     let origin = words::origin_short(&binding.origin);
     context.output.note(&format!("Binds {origin} to the {}", if heads.len() == 1 { "key" } else { "keys" }));
     heads.iter().for_each(|key| context.output.note(&format!("  {key}")));
+    let mut gone = before.filter(|before| before.origin == binding.origin).map(keys_of).unwrap_or_default();
+    gone.retain(|key| !heads.contains(key));
+    if !gone.is_empty() {
+        context.output.note(&format!("and drops the {}", if gone.len() == 1 { "key" } else { "keys" }));
+        gone.iter().for_each(|key| context.output.note(&format!("  {key}")));
+    }
     context.confirm(
         change.options.yes,
         &format!("Compare {} with {} owner by another way. Publish?", it(heads.len()), its(heads.len())),
     )
+}
+
+/// The keys of a binding that sign heads, whole.
+fn keys_of(binding: &Binding) -> Vec<String> {
+    let keys = binding.keys.iter().filter_map(|text| text.parse::<VerifierKey>().ok());
+    keys.filter(|key| key.algorithm() == Algorithm::Note).map(|key| key.key().to_multikey()).collect()
 }
 
 fn it(count: usize) -> &'static str {
@@ -176,6 +182,9 @@ fn grant(context: &Context, order: &Grant<'_>, change: &TrustChange) -> CliResul
     let binding = one_binding(context, &files)?;
     change::run(context, &change, Kind::Grant, |view| {
         need_charter(context, view)?;
+        if let Some((_, binding)) = &binding {
+            change::rotation::check_binding(view.replica(), binding)?;
+        }
         let mut changes = Vec::new();
         let mut asked = false;
         for resource in order.types {
@@ -223,6 +232,7 @@ fn recognize(context: &Context, order: &Recognition<'_>, change: &TrustChange) -
             object.insert("after", terms);
             binding = Binding::read(&Json::Object(object.clone())).unwrap_or(binding);
         }
+        change::rotation::check_binding(view.replica(), &binding)?;
         ask_binding(context, &change, view, &key, &binding)?;
         let mut entry = entry(order.did, RECOGNIZE, LABEL, (from, order.window.until));
         let mut scope = Object::new();

@@ -52,12 +52,9 @@ pub(super) async fn resolve(
     let (snapshot, query) = (shared.handle.snapshot(), query.unwrap_or_default());
     // Nobody closes the semaphore. A log that was not looked at yet is verified here.
     let Ok(_permit) = shared.verifying.acquire().await else { return super::answer::busy() };
-    let now = now_ms() / 1000;
-    let resolved = tokio::task::spawn_blocking(move || {
-        let time = Time::from_secs_saturating(now);
-        with_age(resolve_in(&snapshot, &did, &query, time), &snapshot, now)
-    })
-    .await;
+    let now = Time::from_secs_saturating(now_ms() / 1000);
+    let resolve = move || with_age(resolve_in(&snapshot, &did, &query, now), &snapshot, now.secs());
+    let resolved = tokio::task::spawn_blocking(resolve).await;
     let failed = |_| {
         let detail = "resolving came to nothing".to_owned();
         Resolved::Error(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", detail)
@@ -104,6 +101,20 @@ fn resolve_in(snapshot: &Snapshot, did: &str, query: &str, now: Time) -> Resolve
     })
 }
 
+/// Says how old the register is from which a document was read: when a quorum last stood there, and its owner spoke.
+fn with_age(mut resolved: Resolved, snapshot: &Snapshot, now: u64) -> Resolved {
+    if let Resolved::Document(_, metadata) | Resolved::Deactivated(_, metadata) = &mut resolved
+        && let Some(ages) = metadata["register"].as_str().and_then(|origin| snapshot.ages(origin, now))
+    {
+        let at = |time: Option<u64>| time.map(|time| Time::from_secs_saturating(time).to_string());
+        metadata["witnessed_at"] = json!(at(ages.witnessed));
+        metadata["witnessed_age_s"] = json!(ages.age(ages.witnessed));
+        metadata["published_at"] = json!(at(ages.published));
+        metadata["published_age_s"] = json!(ages.age(ages.published));
+    }
+    resolved
+}
+
 fn from_log(snapshot: &Snapshot, did: &str, query: &str, now: Time) -> Resolved {
     let refused = |status, code, error: &dyn std::error::Error| {
         let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -138,20 +149,6 @@ fn from_log(snapshot: &Snapshot, did: &str, query: &str, now: Time) -> Resolved 
         return Resolved::Deactivated(document, metadata);
     }
     Resolved::Document(document, metadata)
-}
-
-/// Says how old the register is from which a document was read: when a quorum last stood there, and its owner spoke.
-fn with_age(mut resolved: Resolved, snapshot: &Snapshot, now: u64) -> Resolved {
-    if let Resolved::Document(_, metadata) | Resolved::Deactivated(_, metadata) = &mut resolved
-        && let Some(ages) = metadata["register"].as_str().and_then(|origin| snapshot.ages(origin, now))
-    {
-        let at = |time: Option<u64>| time.map(|time| Time::from_secs_saturating(time).to_string());
-        metadata["witnessed_at"] = json!(at(ages.witnessed));
-        metadata["witnessed_age_s"] = json!(ages.age(ages.witnessed));
-        metadata["published_at"] = json!(at(ages.published));
-        metadata["published_age_s"] = json!(ages.age(ages.published));
-    }
-    resolved
 }
 
 fn held(replica: &Replica, did: &str) -> Option<Resolved> {

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! <marks>/5f0c….marker, one line: SHA-256 of the rest of the line, a space, JSON
-//! 81b2… {"kind":"standfast/marker/v1","key":"transport.gov.example/…","size":5,"root":"4c1e…","at_ms":1790000000000}
+//! 81b2… {"kind":"standfast/marker/v1","key":"z6Mk…","size":5,"root":"4c1e…","at_ms":1790000000000}
 //! ```
 //!
-//! It is written after the ledger and before a signature leaves, so whatever left is named by it or stands before it. A
+//! It begins with a key that is drawn on this machine, and is written after the ledger and before a signature leaves,
+//! so whatever left is named by it or stands before it. A
 //! ledger that does not hold what the marker names is an older copy: an honest restore, the commonest origin of forks.
 //!
 //! A copy of the marker itself proves nothing. Its folder carries a `CACHEDIR.TAG`, which tools for backups pass over;
@@ -18,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use standfast_protocol::digest::Digest;
-use standfast_protocol::key::VerifierKey;
+use standfast_protocol::key::PublicKey;
 
 use super::{Ledger, LedgerError, line_of, parse_line};
 use crate::fence::Continuity;
@@ -41,7 +42,7 @@ const CACHE_TAG: (&str, &str) = (
 #[serde(deny_unknown_fields)]
 struct Line {
     kind: String,
-    key: VerifierKey,
+    key: String,
     size: u64,
     root: Digest,
     at_ms: u64,
@@ -50,17 +51,20 @@ struct Line {
 /// The marker of one register key.
 pub struct Marker {
     path: PathBuf,
-    key: VerifierKey,
+    key: String,
 }
 
 impl Marker {
     /// Names the marker of a key in the folder `marks`.
-    pub fn of(marks: &Path, key: &VerifierKey) -> Self {
-        let name = Digest::of(key.to_string().as_bytes()).to_string();
-        Self { path: marks.join(format!("{}.marker", name.get(..32).unwrap_or(&name))), key: key.clone() }
+    pub fn of(marks: &Path, key: &PublicKey) -> Self {
+        let key = key.to_multikey();
+        let name = Digest::of(key.as_bytes()).to_string();
+        Self { path: marks.join(format!("{}.marker", name.get(..32).unwrap_or(&name))), key }
     }
 
-    /// Says, beside a ledger that was made this moment, that nothing was signed; one that is there is left alone.
+    /// Says of a key that was drawn here this moment that it has signed nothing; one that is there is left alone.
+    ///
+    /// Of a key that was brought, or is kept by a program, nobody knows that.
     pub fn begin(&self) -> Result<(), LedgerError> {
         let there = self.path.try_exists().map_err(|e| self.failed(e))?;
         if there { Ok(()) } else { self.write(0, Digest::OF_NOTHING) }
@@ -81,9 +85,12 @@ impl Marker {
     pub fn continuity(&self, ledger: &Ledger, held: impl Fn(u64) -> Option<Digest>) -> Result<Continuity, LedgerError> {
         let Some(line) = self.read()? else { return Ok(Continuity::Unproven) };
         let signed = ledger.root_signed(line.size) == Some(line.root);
-        let nothing = line.size == 0 && line.root == Digest::OF_NOTHING;
         // What the ledger has lost and the register holds will be extended, not contradicted.
-        if signed || nothing || held(line.size) == Some(line.root) {
+        if line.size == 0 {
+            // A key that has signed nothing says nothing of what another key of the register has signed.
+            let is_empty = held(1).is_none();
+            Ok(if is_empty { Continuity::Proven } else { Continuity::Unproven })
+        } else if signed || held(line.size) == Some(line.root) {
             Ok(Continuity::Proven)
         } else {
             Ok(Continuity::Behind { size: line.size })
@@ -134,11 +141,13 @@ mod tests {
     #[test]
     fn an_older_copy_of_the_ledger_is_found_out() {
         let desk = Desk::new();
-        let marker = Marker::of(&desk.marks(), &desk.key);
+        let marker = Marker::of(&desk.marks(), desk.key.key());
         marker.begin().unwrap();
         let old = fs::read(&desk.path).unwrap();
         let mut ledger = desk.open();
         assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Proven);
+        let of_another_key = |size: u64| (size <= 1).then_some(Digest::OF_NOTHING);
+        assert_eq!(marker.continuity(&ledger, of_another_key).unwrap(), Continuity::Unproven);
         desk.sign(&mut ledger, b"a").unwrap();
         // As after a kill between ledger and marker: the signature has not left.
         assert_eq!(marker.continuity(&ledger, NOTHING_HELD).unwrap(), Continuity::Proven);
@@ -160,7 +169,7 @@ mod tests {
     #[test]
     fn a_missing_damaged_foreign_or_copied_marker_proves_nothing() {
         let desk = Desk::new();
-        let marker = Marker::of(&desk.marks(), &desk.key);
+        let marker = Marker::of(&desk.marks(), desk.key.key());
         let ledger = desk.open();
         let unproven = |marker: &Marker| marker.continuity(&ledger, NOTHING_HELD).unwrap() == Continuity::Unproven;
         assert!(unproven(&marker));

@@ -193,6 +193,24 @@ fn refuses_an_origin_that_is_not_its_first_keys() {
 }
 
 #[test]
+fn an_anchors_key_is_rotated_over_one_that_was_bound() {
+    let first = Charter::new(document()).expect("a charter");
+    let following = |previous: &Charter, version, seeds: &[u8]| {
+        let mut next = document();
+        (next.network, next.version) = (Some(first.network_id()), version);
+        let origin = next.anchors[0].register.origin.clone();
+        next.anchors[0].register.keys = seeds.iter().map(|seed| key(&origin, Algorithm::Note, *seed)).collect();
+        let next = Charter::new(next).expect("a charter");
+        next.check_follows(previous).map(|()| next)
+    };
+    let both = following(&first, 2, &[11, 98]).expect("a charter");
+    let alone = following(&both, 3, &[98]).expect("a charter");
+    assert!(matches!(following(&first, 2, &[98]), Err(CharterError::NotOwnOrigin(_))), "nobody was asked");
+    assert!(matches!(following(&alone, 4, &[99]), Err(CharterError::NotOwnOrigin(_))));
+    following(&alone, 4, &[98, 99]).expect("a charter");
+}
+
+#[test]
 fn refuses_a_recovery_from_itself_or_from_nothing() {
     refuses!(CharterError::After(_), |d| {
         let origin = d.anchors[0].register.origin.clone();

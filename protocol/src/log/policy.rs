@@ -390,6 +390,37 @@ mod tests {
     }
 
     #[test]
+    fn one_name_stands_for_one_thing() {
+        let taken = |name: &str| Err(QuorumError::NameTaken(name.into()));
+        assert_eq!(policy("group A any B\nquorum A\n"), taken("A"));
+        assert_eq!(policy("group G any A\ngroup G any B\nquorum G\n"), taken("G"));
+    }
+
+    #[test]
+    fn every_line_ends_and_none_holds_a_control_character() {
+        assert_eq!(policy("quorum A"), Err(QuorumError::FinalNewline));
+        assert_eq!(Quorum::parse(""), Err(QuorumError::QuorumCount(0)));
+        for character in ['\r', '\0', '\u{b}', '\u{7f}'] {
+            assert_eq!(policy(&format!("quorum A {character}\n")), Err(QuorumError::ControlCharacter));
+        }
+        assert!(policy("\tquorum\tA \n").is_ok());
+    }
+
+    #[test]
+    fn a_policy_has_at_most_its_bytes() {
+        let room = limits::QUORUM_SIZE_MAX - policy("quorum A\n").expect("a policy").to_string().len() - 2;
+        let padded = |length: usize| policy(&format!("#{}\nquorum A\n", "x".repeat(length)));
+        assert!(padded(room).is_ok());
+        assert_eq!(padded(room + 1), Err(QuorumError::Size));
+    }
+
+    #[test]
+    fn where_few_suffice_many_must_be_absent_to_stop() {
+        let quorum = policy("group G 2 A B C D\nquorum G\n").expect("a policy");
+        assert_eq!((quorum.fewest_to_fork(), quorum.fewest_to_stop(), quorum.fewest_to_meet()), (0, Some(3), 2));
+    }
+
+    #[test]
     fn refuses_one_key_under_two_names() {
         let key = SecretKey::from_seed(&[1; 32]).public();
         let key = VerifierKey::new("other.example/witness", Algorithm::Cosignature, key).expect("a name");

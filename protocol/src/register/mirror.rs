@@ -6,8 +6,8 @@
 //! fork                                       the fork proof, once there is one
 //! binding                                    {"keys":[…],"origin":"…"}
 //! binding.tlog-proof                         the trust entry that binds it
-//! checkpoint                                 the newest head, with its cosignatures
 //! witnessed                                  the head at W, with its cosignatures
+//! checkpoint                                 the newest head, with its cosignatures
 //! ```
 //!
 //! In this order they are written, so that no file names one that is not there yet. [`replay`] reads them back and checks
@@ -104,8 +104,9 @@ impl<'a> Mirror<'a> {
         tiles.extend(witnessed.into_iter().flat_map(Tile::of_size));
         paths.extend(tiles.iter().map(ToString::to_string));
         paths.extend(self.register.fork_proof().map(|_| FORK.to_owned()));
-        paths.extend([BINDING, CHECKPOINT].map(str::to_owned));
+        paths.push(BINDING.to_owned());
         paths.extend(witnessed.map(|_| WITNESSED.to_owned()));
+        paths.push(CHECKPOINT.to_owned());
         Ok(paths)
     }
 
@@ -234,14 +235,6 @@ pub enum ReplayError {
         /// The root over the entries.
         found: Digest,
     },
-    /// The head at W is larger than the newest one.
-    #[error("witnessed names {witnessed} entries, and checkpoint {newest}")]
-    Order {
-        /// The size in `witnessed`.
-        witnessed: u64,
-        /// The size in `checkpoint`.
-        newest: u64,
-    },
     /// A tile is not that of the log.
     #[error("{0} does not hold what the log has there")]
     Tile(String),
@@ -343,11 +336,9 @@ pub fn replay<E: Error + Send + Sync + 'static>(
         Some(bytes) => Some(stood(WITNESSED, &bytes, origin, keys, witnessing)?),
         None => None,
     };
-    let size = newest.checkpoint.size;
     let w = witnessed.as_ref().map_or(0, |stood| stood.checkpoint.size);
-    if w > size {
-        return Err(ReplayError::Order { witnessed: w, newest: size });
-    }
+    // While a folder is brought up to date, `witnessed` is the newer of the two for a moment.
+    let size = newest.checkpoint.size.max(w);
 
     let (mut tree, mut state) = (Tree::default(), Trie::default());
     let (mut changes, mut needed) = (0_u64, BTreeSet::new());
@@ -422,6 +413,7 @@ pub fn replay<E: Error + Send + Sync + 'static>(
         }
     };
     let records = state.len() as u64;
+    let newest = witnessed.clone().filter(|_| w > newest.checkpoint.size).unwrap_or(newest);
     Ok(Replay { tree, newest, witnessed, changes, records, bodies, bodies_missing, is_forked, checked })
 }
 

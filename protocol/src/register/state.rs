@@ -401,8 +401,30 @@ impl Register {
         branches.any(|branch| branch.add(cosignature.clone(), &self.witnessing))
     }
 
+    /// Returns by which of the keys bound now the newest head and that at W are signed, as a frontier tells it
+    /// (`specs/sync.md` §3.1): two that hold the same checkpoints differ in it while one lacks a signature.
+    pub fn signed_by(&self) -> [u8; 8] {
+        let mut text = vec![0x06];
+        for stand in [self.newest_stand(), self.witnessed_stand()] {
+            let signers = stand.map(|stand| stand.head().signers()).unwrap_or_default();
+            let mut ids: Vec<[u8; 4]> =
+                signers.iter().filter(|key| self.keys.contains(key)).map(VerifierKey::id).collect();
+            ids.sort_unstable();
+            text.push(u8::try_from(ids.len()).unwrap_or(u8::MAX));
+            text.extend(ids.concat());
+        }
+        let [a, b, c, d, e, f, g, h, ..] = Digest::of(&text).0;
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// True when a head from W on is signed by one of `keys`. A key that signed a later head vouches for what W holds.
+    pub fn is_signed_by(&self, keys: &[VerifierKey]) -> bool {
+        let mut signers = self.stands_from(self.w).flat_map(|stand| stand.head().signers());
+        signers.any(|signer| keys.contains(signer))
+    }
+
     /// True when the head is of this register and by a key bound now.
-    pub(super) fn is_bound(&self, head: &SignedHead) -> bool {
+    pub(crate) fn is_bound(&self, head: &SignedHead) -> bool {
         head.checkpoint().origin == *self.origin && head.signers().iter().any(|key| self.keys.contains(key))
     }
 

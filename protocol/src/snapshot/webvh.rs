@@ -129,8 +129,11 @@ impl Snapshot {
                     if body.log().scid() != scid || !body.log().names(&name) || !read.insert((digest, witnessed)) {
                         continue;
                     }
-                    let fresh = body.log().dids().into_iter().filter(|name| seen.insert((*name).to_owned()));
-                    names.extend(fresh.map(str::to_owned).collect::<Vec<_>>());
+                    for name in body.log().dids().into_iter().rev() {
+                        if seen.len() < limits::WEBVH_NAMES_MAX && seen.insert(name.to_owned()) {
+                            names.push(name.to_owned());
+                        }
+                    }
                     let (origin, key, record) = (origin.clone(), key.clone(), record.clone());
                     standing.add(HeldCopy { origin, key, witnessed, record });
                 }

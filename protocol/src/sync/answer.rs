@@ -9,6 +9,7 @@ use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
+use crate::log::view::View;
 use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -53,15 +54,20 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
     found.unwrap_or(Response::NotHeld)
 }
 
-/// A piece of a witness's newest view; where it is not the one whose pieces were asked for, the newest from its start.
+/// A piece of a view: of the one whose pieces are fetched, else of the newest one from its start.
 fn view(replica: &Replica, witness: &str, time: u64, offset: u64) -> Option<Response> {
-    let held = replica.views().get(witness).and_then(|slots| slots.kept.as_ref())?;
-    let newest = held.view().time;
+    let slots = replica.views().get(witness)?;
+    let begun = slots.iter().find(|held| held.view().time == time);
+    let (held, offset) = match (begun, time) {
+        (Some(begun), _) => (begun, offset),
+        // A witness asks about itself also what its clock was ahead for.
+        (None, View::OF_ANY_TIME) => (slots.iter().max_by_key(|held| held.view().time)?, 0),
+        (None, _) => (slots.kept.as_ref()?, if time == 0 { offset } else { 0 }),
+    };
     let whole = Bytes::from(held.whole_message().encode());
-    let offset = if time == 0 || time == newest { offset } else { 0 };
     let from = usize::try_from(offset).ok().filter(|from| *from <= whole.len())?;
     let to = from.saturating_add(limits::VIEW_STEP_SIZE_MAX).min(whole.len());
-    Some(Response::View { time: newest, total: whole.len() as u64, piece: whole.slice(from..to) })
+    Some(Response::View { time: held.view().time, total: whole.len() as u64, piece: whole.slice(from..to) })
 }
 
 /// The cosignature of the largest head of each register by one witness, of either branch.

@@ -283,7 +283,8 @@ fn check_head(message: HeadMessage, keys: &Keys, bases: &[Arc<Record>]) -> Resul
     let note_signatures: Vec<SignatureLine> =
         message.own.iter().filter(|s| s.blob.len() == 64).map(|s| s.line(&message.checkpoint.origin)).collect();
     let note = crate::log::note::Note::new(message.checkpoint.text(), note_signatures);
-    let head = SignedHead::authenticate(note, &message.checkpoint.origin, &keys.own)?;
+    // Signatures by keys that are not bound here are dropped: nobody fills a head with what nobody can check.
+    let head = SignedHead::authenticate(note, &message.checkpoint.origin, &keys.own)?.without_cosignatures();
     // A cosignature or timestamp that fails costs the head nothing: it may have been added on the way.
     let cosignatures =
         message.cosignatures.iter().filter_map(|s| keys.cosignature(&message.checkpoint, s)?.ok()).collect();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! leaf   key: origin    digest: SHA-256(0x05 ‖ newest size ‖ root ‖ witnessed size ‖ fork digest or 0³²
-//!                                       ‖ size of the other branch ‖ its witnessed size ‖ published)
+//!                                       ‖ size of the other branch ‖ its witnessed size ‖ published ‖ signed)
 //! ```
 //!
 //! Hashes are those of the state trie (`specs/register.md` §5). An exchange descends half a byte at a time until few
@@ -79,7 +79,18 @@ mod tests {
 
     fn leaf(i: usize) -> FrontierLeaf {
         let (origin, root) = (format!("r{i}.example/register/00"), Digest::of(&i.to_be_bytes()));
-        FrontierLeaf { origin, newest: 1, root, witnessed: 0, fork: None, other: 0, other_witnessed: 0, published: 0 }
+        let (other, other_witnessed, published) = (0, 0, 0);
+        FrontierLeaf {
+            origin,
+            newest: 1,
+            root,
+            witnessed: 0,
+            fork: None,
+            other,
+            other_witnessed,
+            published,
+            signed: [0; 8],
+        }
     }
 
     #[test]

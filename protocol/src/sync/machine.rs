@@ -36,6 +36,7 @@ use super::peers::Peers;
 use super::watch::Watch;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
 use crate::charter::SignedCharter;
+use crate::key::VerifierKey;
 use crate::limits;
 use crate::log::cosignature::Cosignature;
 use crate::log::view::Leaf;
@@ -144,10 +145,10 @@ pub struct Machine {
     busy: BTreeMap<String, VecDeque<Change>>,
     early: BTreeMap<String, Vec<Cosignature>>,
     watch: Watch,
-    /// Bodies were restored that may name registers which are not bound yet.
-    edges_restored: bool,
     /// What the operator was told about statements of ours that came from elsewhere: that another machine is running.
     told_of_own: Option<bool>,
+    /// Keys that were bound to a register so far, while it is taken back.
+    keys_before: BTreeMap<String, Vec<VerifierKey>>,
     submissions: BTreeMap<u64, Underway>,
     /// Submissions whose next part is due.
     due: VecDeque<u64>,
@@ -169,8 +170,8 @@ impl Machine {
             busy: BTreeMap::new(),
             early: BTreeMap::new(),
             watch: Watch::default(),
-            edges_restored: false,
             told_of_own: None,
+            keys_before: BTreeMap::new(),
             submissions: BTreeMap::new(),
             due: VecDeque::new(),
             outputs: Vec::new(),
@@ -192,9 +193,9 @@ impl Machine {
     /// Begins: whatever our duties left open is done now.
     pub fn started(&mut self, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
+        self.keys_before.clear();
         // By a clock that is behind, what was signed before would pass for an answer.
         self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
-        self.bind_restored();
         self.replica.drop_unneeded_bodies();
         self.take_back_own_view();
         self.duties.begin(&self.replica, self.now());

@@ -340,7 +340,8 @@ pub enum Request {
     View {
         /// The witness's name in the charter.
         witness: String,
-        /// The time of the view whose pieces are fetched; 0 for the newest.
+        /// The time of the view whose pieces are fetched; 0 for the newest that counts, [`crate::log::view::View::OF_ANY_TIME`]
+        /// for the newest of all.
         time: u64,
         /// The first byte wanted.
         offset: u64,
@@ -458,6 +459,8 @@ pub struct FrontierLeaf {
     pub other_witnessed: u64,
     /// The time of the publisher's newest timestamp held, in POSIX seconds; 0 for none.
     pub published: u64,
+    /// By which bound keys the newest head and the witnessed one are signed, as a digest.
+    pub signed: [u8; 8],
 }
 
 impl FrontierLeaf {
@@ -472,23 +475,25 @@ impl FrontierLeaf {
             &self.other.to_be_bytes(),
             &self.other_witnessed.to_be_bytes(),
             &self.published.to_be_bytes(),
+            &self.signed,
         ])
     }
 
     fn write(&self, w: &mut Writer) {
-        w.array(8).text(&self.origin).uint(self.newest).bytes(self.root.as_bytes()).uint(self.witnessed);
+        w.array(9).text(&self.origin).uint(self.newest).bytes(self.root.as_bytes()).uint(self.witnessed);
         w.bytes(self.fork.as_ref().map_or(&[], |d| d.as_bytes().as_slice()));
-        w.uint(self.other).uint(self.other_witnessed).uint(self.published);
+        w.uint(self.other).uint(self.other_witnessed).uint(self.published).bytes(&self.signed);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, MessageError> {
-        r.array_len(8)?;
+        r.array_len(9)?;
         let (origin, newest, root, witnessed) = (read_origin(r)?, read_tree_size(r)?, read_digest(r)?, r.uint()?);
         let fork = r.bytes()?;
         let fork = (!fork.is_empty()).then(|| Digest::from_slice(fork).ok_or(MessageError::Range("a fork's digest")));
         let fork = fork.transpose()?;
         let (other, other_witnessed, published) = (r.uint()?, r.uint()?, r.uint()?);
-        Ok(Self { origin, newest, root, witnessed, fork, other, other_witnessed, published })
+        let signed = *r.array_of::<8>()?;
+        Ok(Self { origin, newest, root, witnessed, fork, other, other_witnessed, published, signed })
     }
 }
 
@@ -818,6 +823,7 @@ mod tests {
             other: 4,
             other_witnessed: 1,
             published: 99,
+            signed: [7; 8],
         };
         let frontier = |node| Response::Frontier {
             charter: 1,

@@ -372,6 +372,10 @@ impl Machine {
         let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
         let other_root = held.as_deref().is_some_and(|r| differs(r) && !is_other_branch(r));
         let ours = self.replica().frontier_leaf(&leaf.origin);
+        // After a rotation the same checkpoints are signed again: whoever lacks a signature asks for it.
+        let signed_otherwise = ours.as_ref().is_some_and(|ours| {
+            (ours.newest, ours.witnessed) == (leaf.newest, leaf.witnessed) && ours.signed != leaf.signed
+        });
         // The peer's other branch, unless it is our main one: then it has nothing that its main one does not tell.
         let other_is_new = !held.as_deref().is_some_and(is_other_branch)
             && ours.is_none_or(|ours| {
@@ -385,7 +389,7 @@ impl Machine {
         }
         if other_root {
             self.peers.want_entries_from(peer, &leaf.origin, 0);
-        } else if leaf.newest > newest || leaf.witnessed > witnessed || leaf.published > published {
+        } else if leaf.newest > newest || leaf.witnessed > witnessed || leaf.published > published || signed_otherwise {
             let first = size.min(leaf.newest);
             self.peers.want_entries_from(peer, &leaf.origin, first);
         }

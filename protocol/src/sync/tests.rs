@@ -1,5 +1,7 @@
 //! Machines that talk to each other in one process: no sockets, no disk, no time but what the test gives.
 
+mod rotation;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -825,6 +827,7 @@ fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
         other: 0,
         other_witnessed: 0,
         published: 0,
+        signed: [0; 8],
     };
     let mut asked = 0;
     let machine = &mut net.node(0).machine;

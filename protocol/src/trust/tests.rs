@@ -64,7 +64,7 @@ impl Registers {
 }
 
 #[test]
-fn nobody_binds_an_origin_of_another_key() {
+fn a_binding_names_keys_of_its_origin() {
     let public = |seed| SecretKey::from_seed(&[seed; 32]).public();
     let origin = origin_of("a.example/register", &public(1));
     let key =
@@ -75,12 +75,28 @@ fn nobody_binds_an_origin_of_another_key() {
     let own = key(&origin, Algorithm::Note, 1);
     assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 2)]), Ok(2));
     assert_eq!(bind(&[]), Err(BindingError::Count(0)));
-    assert_eq!(bind(&[key(&origin, Algorithm::Note, 2)]), Err(BindingError::NotOwnOrigin));
-    assert_eq!(bind(&[key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::NotOwnOrigin));
+    assert_eq!(bind(&[key(&origin, Algorithm::Note, 2)]), Ok(1), "after a rotation the first key is gone");
+    assert_eq!(bind(&[key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::FirstKey));
     assert_eq!(bind(&[own.clone(), key(&origin, Algorithm::Cosignature, 1)]), Err(BindingError::KeyTwice(1)));
     let foreign = key("b.example/register", Algorithm::Note, 2);
     assert_eq!(bind(&[own.clone(), foreign]), Err(BindingError::ForeignKey("b.example/register".into())));
     assert_eq!(bind(&[own, "K".into()]), Err(BindingError::Key { at: 1, source: KeyError::Shape }));
+}
+
+#[test]
+fn only_a_key_bound_now_leads_to_another() {
+    let public = |seed| SecretKey::from_seed(&[seed; 32]).public();
+    let origin = origin_of("a.example/register", &public(1));
+    let key = |algorithm, seed| VerifierKey::new(&origin, algorithm, public(seed)).expect("a name");
+    let (first, second, third) = (key(Algorithm::Note, 1), key(Algorithm::Note, 2), key(Algorithm::Note, 3));
+    assert!(continues(std::slice::from_ref(&first), &[]), "the first key gives the origin");
+    assert!(!continues(std::slice::from_ref(&second), &[]));
+    assert!(continues(&[first.clone(), second.clone()], std::slice::from_ref(&first)));
+    assert!(continues(std::slice::from_ref(&second), &[first.clone(), second.clone()]));
+    assert!(continues(&[third.clone(), second.clone()], std::slice::from_ref(&second)));
+    assert!(!continues(&[third], &[first, second]));
+    let stamp = key(Algorithm::Cosignature, 4);
+    assert!(!continues(&[key(Algorithm::Note, 5), stamp.clone()], &[stamp]), "a timestamping key vouches for nothing");
 }
 
 fn binding(origin: &str, key: &str) -> Binding {

@@ -54,7 +54,11 @@ pub(super) fn granted_key(case: &Case<'_>, home: Bound<'_>, subject: &str, metho
     let standing = case.snapshot.webvh(subject);
     let asked = Asked { home, record: &record, standing: &standing, subject, method };
     let candidates = asked.read();
-    let granted = |key: &PublicKey| asked.judge_key(case, &candidates, Some(*key), Vec::new()).code.is_none();
+    // Behind entries that cannot be read a key still makes what rejects reject; what does not is open there anyway.
+    let granted = |key: &PublicKey| {
+        let code = asked.judge_key(case, &candidates, Some(*key), Vec::new()).code;
+        matches!(code, None | Some(Code::UpgradeNeeded))
+    };
     candidates.keys.iter().map(|candidate| candidate.key).find(granted)
 }
 

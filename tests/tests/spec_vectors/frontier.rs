@@ -50,6 +50,7 @@ fn read_leaf(case: &Value) -> FrontierLeaf {
         other: number(&case["other"]),
         other_witnessed: number(&case["other_witnessed"]),
         published: number(&case["published"]),
+        signed: HEXLOWER.decode(text(&case["signed"]).as_bytes()).expect("hex").try_into().expect("8 bytes"),
     }
 }
 
@@ -69,6 +70,7 @@ fn make() -> Value {
             other: if i.is_multiple_of(10) { i + 3 } else { 0 },
             other_witnessed: if i.is_multiple_of(10) { i + 2 } else { 0 },
             published: if i.is_multiple_of(2) { 1_795_000_000 + i } else { 0 },
+            signed: (0x0100_0000_0000_0000 + i).to_be_bytes(),
         })
         .collect();
     let path = |leaf: &FrontierLeaf| Digest::of(leaf.origin.as_bytes());
@@ -77,6 +79,7 @@ fn make() -> Value {
             "origin": leaf.origin, "newest": leaf.newest, "root": leaf.root.to_string(), "witnessed": leaf.witnessed,
             "fork": leaf.fork.map(|fork| fork.to_string()), "other": leaf.other,
             "other_witnessed": leaf.other_witnessed, "published": leaf.published,
+            "signed": HEXLOWER.encode(&leaf.signed),
             "path": path(leaf).to_string(), "digest": leaf.digest().to_string()
         })
     };

@@ -131,6 +131,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         other: if fork.is_some() { 4 } else { 0 },
         other_witnessed: if fork.is_some() { 3 } else { 0 },
         published: 1_795_000_000,
+        signed: [1, 2, 3, 4, 5, 6, 7, 8],
     };
     let roots = (0..16).map(|nibble| Digest([nibble; 32])).collect();
     let proof = Bytes::from_static(b"fork proof");

@@ -49,7 +49,8 @@ pub(super) fn export(context: &Context, beginning: &str, dir: &Path) -> CliResul
     // Without a chain in force the files are whole as well; only their keys have to come from elsewhere.
     let proof = proof.ok().flatten().map(|proof| proof.to_text());
     if proof.is_some() {
-        let before = paths.iter().position(|path| path == CHECKPOINT).unwrap_or(paths.len());
+        let before = paths.iter().position(|path| [WITNESSED, CHECKPOINT].contains(&path.as_str()));
+        let before = before.unwrap_or(paths.len());
         paths.insert(before, BINDING_PROOF.to_owned());
     }
     let (mut written, mut size_bytes) = (0, 0);

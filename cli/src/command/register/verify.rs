@@ -246,7 +246,7 @@ fn refused(name: &str, error: &ReplayError) -> CliError {
     match error {
         ReplayError::Missing(path) => {
             CliError::new("mirror-incomplete", Exit::Open, format!("{name} is not whole: there is no {path}"))
-                .hint("copy the folder again; checkpoint and witnessed come last")
+                .hint("copy the folder again; witnessed and checkpoint come last")
         }
         ReplayError::Read { .. } => CliError::of("file-io", Exit::Io, error),
         _ if error.is_upgrade_needed() => {

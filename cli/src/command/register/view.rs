@@ -6,7 +6,7 @@ use standfast_protocol::digest::Digest;
 use standfast_protocol::register::state::Register;
 use standfast_protocol::snapshot::Snapshot;
 
-use super::own_register;
+use super::own_registers;
 use crate::change::batch::{self, Waiting};
 use crate::change::fence;
 use crate::command::Context;
@@ -29,7 +29,7 @@ struct RegisterDocument {
     published_age_s: Option<u64>,
     records: u64,
     bodies_missing: u64,
-    own_key: Option<String>,
+    own_keys: Vec<String>,
     waiting: Option<Waiting>,
     overrides: Vec<Override>,
 }
@@ -54,7 +54,7 @@ fn document(context: &Context, snapshot: &Snapshot, register: &Register) -> CliR
         published_age_s: ages.as_ref().and_then(|ages| ages.age(ages.published)),
         records: register.state_newest().len() as u64,
         bodies_missing: missing as u64,
-        own_key: keys.into_iter().find(|key| key.origin.as_deref() == Some(origin)).map(|key| key.name),
+        own_keys: keys.into_iter().filter(|key| key.origin.as_deref() == Some(origin)).map(|key| key.name).collect(),
         waiting,
         overrides: fence::overrides_of(context, origin)?,
     })
@@ -124,7 +124,7 @@ pub(super) fn list(context: &Context) -> CliResult {
 pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
     let beginning = match register {
         Some(beginning) => beginning.to_owned(),
-        None => own_register(context, None)?.origin.unwrap_or_default(),
+        None => own_registers(context, None)?.into_iter().next().and_then(|own| own.origin).unwrap_or_default(),
     };
     let snapshot = held::snapshot(context)?;
     let replica = snapshot.replica();
@@ -168,8 +168,8 @@ pub(super) fn show(context: &Context, register: Option<&str>) -> CliResult {
         if document.bodies_missing > 0 {
             row("missing", words::counted(document.bodies_missing, "body", "bodies"));
         }
-        if let Some(key) = &document.own_key {
-            row("key", format!("{key}, on this machine"));
+        if !document.own_keys.is_empty() {
+            row("key", format!("{}, on this machine", document.own_keys.join(" and ")));
         }
         if state != "good" {
             row("state", state.to_owned());

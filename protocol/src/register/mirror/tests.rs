@@ -51,13 +51,34 @@ fn what_is_written_replays() {
 }
 
 #[test]
+fn a_folder_that_is_brought_up_to_date_is_whole_after_every_file() {
+    let mut world = world(3, 1);
+    let mut folder = files(&world);
+    for (size, next) in [(3, 7), (7, 255), (255, 257), (257, 300)] {
+        for n in size..next {
+            let witnesses: &[_] = if n + 2 == next { &[("A", NOW), ("B", NOW)] } else { &[] };
+            world.publish(HOST, &[notice(&(n % 40).to_string(), &format!("text {n}"))], witnesses);
+        }
+        let register = world.replica.register(&origin(HOST)).unwrap();
+        let mirror = Mirror::new(register, world.replica.bodies());
+        for path in mirror.paths().unwrap() {
+            folder.insert(path.clone(), mirror.read(&path).unwrap().bytes);
+            let replay = check(&world, &folder).unwrap_or_else(|e| panic!("{next}, {path}: {e}"));
+            assert_eq!(replay.bodies_missing, [], "{next}, {path}");
+        }
+        assert_eq!(check(&world, &folder).unwrap().newest.checkpoint.size, next);
+    }
+}
+
+#[test]
 fn every_file_that_is_altered_cut_or_gone_is_found() {
     for (size, pending) in [(3, 1), (258, 2)] {
         let world = world(size, pending);
         let whole = files(&world);
         check(&world, &whole).unwrap();
         for (path, bytes) in &whole {
-            let places: Vec<usize> = (0..bytes.len()).step_by(1 + bytes.len() / 97).collect();
+            let places: Vec<usize> =
+                (0..bytes.len()).step_by(1 + bytes.len() / (if size > 9 { 7 } else { 97 })).collect();
             for at in places {
                 let mut bad = bytes.to_vec();
                 bad[at] ^= 1;

@@ -1,6 +1,7 @@
 //! Taking back what was durable, in the order in which it was persisted.
 
 use super::*;
+use crate::sync::check::Keys;
 
 impl Machine {
     /// Takes back one durable record, in the order in which they were persisted. What does not hold any more (a key has
@@ -9,9 +10,12 @@ impl Machine {
         match durable {
             Durable::Body(body) => {
                 let record = Arc::new(Record::new(body.clone()));
-                // One that was fetched after its entry names registers that nothing else would bind now.
-                self.edges_restored |= record.trust_entry().is_ok();
+                let names_registers = record.trust_entry().is_ok();
                 self.replica.bodies_mut().insert(record);
+                // As when it came: heads that follow are by the keys that it binds.
+                if names_registers && self.replica.rebind() {
+                    self.remember_keys();
+                }
             }
             Durable::Batch(message) => {
                 if let Ok(message) = HeadMessage::decode(message, limits::BATCH_SIZE_MAX) {
@@ -41,49 +45,62 @@ impl Machine {
                     Ok(EvidenceMessage::Witness(proof)) => return self.restore_witness_proof(&proof),
                     Err(_) => return,
                 };
-                let Some(mut register) = self.restored_candidate(&message.origin) else { return };
+                let Some((mut register, _)) = self.as_it_was(&message.origin) else { return };
                 if let Ok(proof) = ForkProof::parse(&message.proof)
                     && register.add_fork_proof(proof).is_ok()
                 {
-                    self.replica.install(register);
+                    self.put_back(register);
                 }
             }
             Durable::Charter(note) => {
                 // One that no more follows belongs to a side that the operator gave up later.
                 drop(self.replica.offer_charter(note));
+                self.remember_keys();
             }
             Durable::Choice(note) => {
                 if let Ok(chosen) = self.replica.chain().judge_choice(note) {
                     self.replica.choose_charter(chosen);
+                    self.remember_keys();
                 }
             }
         }
     }
 
-    /// A register to restore into; those that a trust entry names are known once its body was restored.
-    fn restored_candidate(&mut self, origin: &str) -> Option<Register> {
-        if self.replica.bound().get(origin).is_none() {
-            self.bind_restored();
-        }
-        self.replica.candidate(origin)
+    /// A register to take something back into, and the keys to check that by: those bound now, and those that were bound when
+    /// it was persisted. Frames are not always taken back in the order in which they took effect: what was admitted under
+    /// the keys before may have waited for the disk behind the entry that binds others, whose body was still to come.
+    fn as_it_was(&self, origin: &str) -> Option<(Register, Keys)> {
+        let before = self.keys_before.get(origin).map(Vec::as_slice).unwrap_or_default();
+        let keys = self.replica.keys_with(origin, before);
+        let register = self.replica.candidate_under(origin, &keys.own);
+        (!keys.own.is_empty()).then_some((register, keys))
     }
 
-    pub(super) fn bind_restored(&mut self) {
-        if std::mem::take(&mut self.edges_restored) {
-            self.replica.rebind();
+    /// Installs a register under the keys bound now.
+    fn put_back(&mut self, register: Register) {
+        if self.replica.install(register) {
+            self.remember_keys();
+        }
+    }
+
+    fn remember_keys(&mut self) {
+        for (origin, bound) in self.replica.bound() {
+            let before = self.keys_before.entry(origin.clone()).or_default();
+            for key in &bound.keys {
+                if !before.contains(key) {
+                    before.push(key.clone());
+                }
+            }
         }
     }
 
     fn restore_head(&mut self, message: HeadMessage) {
         let origin = message.checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.restored_candidate(&origin), self.replica.keys_for(&origin))
-        else {
-            return;
-        };
+        let Some((mut register, keys)) = self.as_it_was(&origin) else { return };
         let Ok(Checked::Head(head)) = (Job::Head { message, keys, bases: Vec::new() }).run() else { return };
         let CheckedHead { head, cosignatures, timestamps, first, entries, .. } = *head;
         register.admit(head, cosignatures, first, &entries);
-        self.replica.install(register);
+        self.put_back(register);
         let now = self.now();
         for timestamp in timestamps {
             self.replica.offer_timestamp(Arc::new(timestamp), now);
@@ -92,15 +109,12 @@ impl Machine {
 
     fn restore_statements(&mut self, checkpoint: crate::log::checkpoint::Checkpoint, signed: Vec<Signed>) {
         let origin = checkpoint.origin.clone();
-        let (Some(mut register), Some(keys)) = (self.restored_candidate(&origin), self.replica.keys_for(&origin))
-        else {
-            return;
-        };
+        let Some((mut register, keys)) = self.as_it_was(&origin) else { return };
         let Ok(Checked::Statements(_, found)) = (Job::Statements { checkpoint, signed, keys }).run() else { return };
         for cosignature in found.cosignatures {
             register.add_cosignature(cosignature);
         }
-        self.replica.install(register);
+        self.put_back(register);
         let now = self.now();
         for timestamp in found.timestamps {
             self.replica.offer_timestamp(Arc::new(timestamp), now);

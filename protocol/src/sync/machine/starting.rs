@@ -3,6 +3,7 @@
 use super::super::learning::Elsewhere;
 use super::*;
 use crate::log::checkpoint::Checkpoint;
+use crate::log::view::View;
 
 impl Machine {
     /// The last view of our own that was durable, so that peers get it from us and the next one rests on it.
@@ -54,7 +55,7 @@ impl Machine {
         let last = statements.last().map(|(checkpoint, _)| checkpoint.origin.clone());
         let next = match last {
             Some(after) if more => Request::Own { witness: witness.clone(), after },
-            _ => Request::View { witness: witness.clone(), time: 0, offset: 0 },
+            _ => Request::View { witness: witness.clone(), time: View::OF_ANY_TIME, offset: 0 },
         };
         // They are checked before the next answer comes, for that one is checked after them.
         if !statements.is_empty() {
