@@ -286,6 +286,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "a witness behind this data contradicted itself; whether it counts, the charter says",
             "Report it to the holders of root keys; the proof: standfast fork list",
         ),
+        Warning::RegisterFrozen => (
+            "register-frozen",
+            "a register on the path stopped at an entry that is not valid; what was witnessed still stands",
+            "Report it to the register's owner.",
+        ),
         Warning::StaleTolerated => (
             "stale-tolerated",
             "some data is older than the limit, and the policy tolerates it up to a second one",
@@ -320,9 +325,10 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 8] = [
+pub const WARNINGS: [Warning; 9] = [
     Warning::RegisterForked,
     Warning::WitnessMisbehaved,
+    Warning::RegisterFrozen,
     Warning::CharterForked,
     Warning::StaleTolerated,
     Warning::CharterExpiresSoon,

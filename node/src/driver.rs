@@ -408,7 +408,7 @@ impl Driver {
             Output::Check(ticket, job) => match &*job {
                 // What says that something no longer counts overtakes the rest.
                 Job::Fork { .. } | Job::Witness { .. } => self.waiting_checks.push_front((ticket, job)),
-                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } | Job::Own { .. } => {
+                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } | Job::Own { .. } | Job::Past { .. } => {
                     self.waiting_checks.push_back((ticket, job));
                 }
             },

@@ -1,8 +1,8 @@
 //! From journal to machine and back: which frame holds what, and how a node finds itself again.
 //!
 //! ```text
-//! journal    charter, body, batch, statement, promise, fork   ──replay──▶  Machine
-//! snapshot   views of other witnesses, timestamps of publishers  ──────▶  Machine, as statements like any other
+//! journal    charter, body, batch, statement, promise, fork, past  ──replay──▶  Machine
+//! snapshot   views of other witnesses, timestamps of publishers  ─────────▶  Machine, as statements like any other
 //! ```
 //!
 //! The first charter frame of a journal is the pinned one. The snapshot is only a help: whatever it says is checked as
@@ -125,6 +125,7 @@ fn durable_of(frame: &Frame) -> Option<Durable> {
         FrameKind::Promise => Durable::Promise(payload),
         FrameKind::Fork => Durable::Fork(payload),
         FrameKind::Charter => Durable::Charter(payload),
+        FrameKind::Past => Durable::Past(payload),
         FrameKind::Choice => Durable::Choice(payload),
         // It belongs to the signer's ledger, not to what is replicated.
         FrameKind::Prepared => return None,
@@ -140,6 +141,7 @@ pub(crate) fn frames_of(durables: Vec<Durable>) -> Result<Vec<Frame>, JournalErr
         Durable::Promise(payload) => Frame::new(FrameKind::Promise, payload),
         Durable::Fork(payload) => Frame::new(FrameKind::Fork, payload),
         Durable::Charter(payload) => Frame::new(FrameKind::Charter, payload),
+        Durable::Past(payload) => Frame::new(FrameKind::Past, payload),
         Durable::Choice(payload) => Frame::new(FrameKind::Choice, payload),
     };
     durables.into_iter().map(frame).collect()

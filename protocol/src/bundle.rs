@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [witness proof…], ? 5: [version, [charter note…]]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [+ witness proof],
+//!  ? 5: [version, [charter note…]], ? 6: [+ past message], ? 7: [+ fork report]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -22,13 +23,15 @@ use crate::log::note::{Note, NoteError};
 use crate::log::witness_proof::WitnessProof;
 use crate::register::body::Record;
 use crate::register::entry::Entry;
+use crate::register::fact::After;
 use crate::register::fork::ForkProof;
+use crate::register::fork::report::{ForkReport, ReportError};
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
 use crate::sync::Submission;
-use crate::sync::answer::{bare_head, bare_message, entries_from, other_message};
+use crate::sync::answer::{bare_head, bare_message, entries_from, other_message, stopped_message};
 use crate::sync::check::{Checked, Fault, Job};
-use crate::sync::message::{ForkMessage, HeadMessage, MessageError, StatementMessage};
+use crate::sync::message::{ForkMessage, HeadMessage, MessageError, PastMessage, StatementMessage};
 
 /// The first line of a bundle.
 pub const MAGIC: &[u8] = b"standfast bundle 1\n";
@@ -51,6 +54,9 @@ pub enum BundleError {
     /// A part that does not read.
     #[error("a message in the bundle does not read")]
     Message(#[from] MessageError),
+    /// A fork report that does not read.
+    #[error("a fork proof in the bundle does not read")]
+    Report(#[from] ReportError),
     /// No charter in it.
     #[error("expected at least one charter")]
     NoCharter,
@@ -111,8 +117,9 @@ struct Packed {
 impl Packed {
     fn of(replica: &Replica, register: &Register) -> Self {
         // As they came: an earlier quorum, to which W may have to fall back, is only remembered in its turn.
-        let stopped = register.tail().map(|tail| bare_head(tail.head));
-        // A head that only keys bound no more have signed, nobody who opens the bundle takes.
+        let stopped = register.tail().filter(|tail| register.is_bound(tail.head)).map(|tail| bare_head(tail.head));
+        // A head that only keys bound no more have signed, nobody who opens the bundle takes; its entries come under the
+        // next one.
         let is_bound = |stand: &&Stand| register.is_bound(stand.head());
         let stands = register.stands_from(0).filter(is_bound);
         let mut heads: Vec<HeadMessage> = stands.map(bare_message).chain(stopped).collect();
@@ -122,13 +129,22 @@ impl Packed {
             head.entries = entries_from(register, first, head.checkpoint.size).collect();
             first = head.checkpoint.size;
         }
-        let newest = register.stands_other().filter(is_bound).last();
+        // The other branch can be told only with the proof, or beside a checkpoint that it contradicts.
+        let point = register.fork_point().unwrap_or(u64::MAX);
+        let is_told = register.fork_proof_current().is_some()
+            || register.stands_from(0).filter(is_bound).any(|stand| stand.head().checkpoint().size > point);
+        let newest = register.stands_other().filter(is_bound).last().filter(|_| is_told);
         let witnessed = register.stand_other_witnessed().filter(is_bound);
         let witnessed = witnessed.filter(|w| newest.is_some_and(|n| n.head().checkpoint() != w.head().checkpoint()));
         heads.extend(witnessed.into_iter().chain(newest).filter_map(|stand| other_message(register, stand)));
+        let stopped = register.tail_other().filter(|tail| is_told && register.is_bound(tail.head));
+        heads.extend(stopped.and_then(|_| stopped_message(register)));
+        for head in &mut heads {
+            head.own.retain(|signed| register.keys().iter().any(|key| key.id() == signed.id));
+        }
         let origin = register.origin().to_owned();
         let fork = register
-            .fork_proof()
+            .fork_proof_current()
             .map(|proof| ForkMessage { origin: origin.clone(), proof: Bytes::from(proof.encode()) });
         let slots = replica.timestamps().get(&origin);
         let statements = slots
@@ -159,6 +175,18 @@ impl Packed {
         heads
     }
 
+    /// True when every entry held of this register is in it.
+    fn covers(&self, register: &Register) -> bool {
+        let reaches = |first: u64, size: u64| {
+            let mut heads = self.heads.iter().filter(|head| head.checkpoint.size >= size);
+            heads.any(|head| head.first <= first && head.entries.len() as u64 >= size.saturating_sub(head.first))
+        };
+        let main = self.heads.iter().fold(0, |end, head| if head.first == end { head.checkpoint.size } else { end });
+        let main = main >= register.size_newest();
+        let other = register.fork_point().is_none_or(|point| reaches(point, register.size_other()));
+        self.origin() == Some(register.origin()) && main && other
+    }
+
     fn origin(&self) -> Option<&str> {
         self.heads.first().map(|head| head.checkpoint.origin.as_str())
     }
@@ -174,6 +202,10 @@ pub struct Bundle {
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
     witness_proofs: Vec<Bytes>,
+    /// Old registers that bindings name, by their points.
+    pasts: Vec<PastMessage>,
+    /// Fork proofs of registers that nothing binds any more, by origin.
+    reports: Vec<ForkReport>,
 }
 
 /// What came of opening a bundle.
@@ -197,7 +229,17 @@ impl Bundle {
             replica.bound().contains_key(r.origin()) && (r.newest_head().is_some() || r.tail().is_some())
         };
         let registers: Vec<_> = replica.registers().values().filter(is_told).collect();
-        let needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        let reports = replica.fork_reports();
+        let packed = registers.iter().map(|register| Packed::of(replica, register));
+        let packed: Vec<Packed> = packed.filter(|packed| !packed.heads.is_empty()).collect();
+        let pasts: Vec<PastMessage> = replica.afters().iter().filter_map(|after| pack_past(replica, after)).collect();
+        let mut needed: BTreeSet<Digest> = registers.iter().flat_map(|r| r.bodies_needed()).collect();
+        needed.extend(replica.bodies_of_pasts());
+        if !registers.iter().all(|register| packed.iter().any(|packed| packed.covers(register))) {
+            // Entries that no head counts for stay behind, and a body that no entry names would be a stranger.
+            let named = digests_named(&packed, &pasts);
+            needed.retain(|digest| named.contains(digest));
+        }
         let note = |charter: &Arc<SignedCharter>| Bytes::from(charter.note().to_string());
         let chain = replica.chain();
         let is_plain = chain.held().first().is_some_and(|first| first.charter().version() == chain.settled());
@@ -212,15 +254,19 @@ impl Bundle {
                 .map(|held| Bytes::from(held.whole_message().encode()))
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
-            registers: registers.into_iter().map(|register| Packed::of(replica, register)).collect(),
             witness_proofs: replica.witness_proofs().values().map(|proof| Bytes::from(proof.encode())).collect(),
+            registers: packed,
+            pasts,
+            reports: reports.values().take(limits::FORK_REPORTS_MAX).map(|report| ForkReport::clone(report)).collect(),
         }
     }
 
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        w.map(4 + usize::from(!self.witness_proofs.is_empty()) + usize::from(self.choice.is_some()));
+        let more =
+            [!self.witness_proofs.is_empty(), self.choice.is_some(), !self.pasts.is_empty(), !self.reports.is_empty()];
+        w.map(4 + more.into_iter().filter(|is_there| *is_there).count());
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
         for Packed { heads, fork, statements } in &self.registers {
@@ -241,6 +287,14 @@ impl Bundle {
         if let Some((version, sides)) = &self.choice {
             write_bytes(w.uint(5).array(2).uint(*version), sides);
         }
+        if !self.pasts.is_empty() {
+            let pasts: Vec<Bytes> = self.pasts.iter().map(|past| Bytes::from(past.encode())).collect();
+            write_bytes(w.uint(6), &pasts);
+        }
+        if !self.reports.is_empty() {
+            let reports: Vec<Bytes> = self.reports.iter().map(|report| Bytes::from(report.encode())).collect();
+            write_bytes(w.uint(7), &reports);
+        }
         [MAGIC, &w.into_bytes()].concat()
     }
 
@@ -250,9 +304,9 @@ impl Bundle {
             return Err(BundleError::Size { found: data.len() });
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
-        let parts = r.map()?;
-        if !(4..=6).contains(&parts) {
-            return Err(CborError::Length { expected: 4, found: parts }.into());
+        let members = r.map()?;
+        if !(4..=8).contains(&members) {
+            return Err(CborError::Length { expected: 4, found: members }.into());
         }
         r.key(0)?;
         let charters = read_bytes(&mut r)?;
@@ -265,12 +319,28 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
-        // Either of the last two may be missing; 4 is also the byte that the key 4 is written as.
-        let has_proofs = parts > 4 && r.rest().first() == Some(&4);
-        let witness_proofs = if has_proofs { read_witness_proofs(&mut r)? } else { Vec::new() };
-        let choice = if parts > 4 + usize::from(has_proofs) { Some(read_choice(&mut r)?) } else { None };
+        let (mut witness_proofs, mut choice) = (Vec::new(), None);
+        let (mut pasts, mut reports, mut before) = (Vec::new(), Vec::new(), 3);
+        for _ in 4..members {
+            let key = r.uint()?;
+            match key {
+                4 if before < key => {
+                    witness_proofs =
+                        read_some(&mut r, limits::WITNESS_PROOFS_MAX, |data| Ok(Bytes::copy_from_slice(data)))?;
+                }
+                5 if before < key => choice = Some(read_choice(&mut r)?),
+                6 if before < key => {
+                    pasts = read_some(&mut r, limits::PASTS_MAX, |data| Ok(PastMessage::decode(data)?))?
+                }
+                7 if before < key => {
+                    reports = read_some(&mut r, limits::FORK_REPORTS_MAX, |data| Ok(ForkReport::decode(data)?))?;
+                }
+                key => return Err(MessageError::Kind(key).into()),
+            }
+            before = key;
+        }
         r.finish()?;
-        Ok(Self { charters, choice, registers, views, bodies, witness_proofs })
+        Ok(Self { charters, choice, registers, views, bodies, witness_proofs, pasts, reports })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
@@ -288,19 +358,12 @@ impl Bundle {
         Ok((replica, report))
     }
 
-    /// The digests that any entry in it puts, of registers that are bound here or not.
-    fn digests_named(&self) -> BTreeSet<Digest> {
-        let heads = self.registers.iter().flat_map(|packed| &packed.heads);
-        let entries = heads.flat_map(|head| &head.entries).filter_map(|entry| Entry::decode(entry.clone()).ok());
-        entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
-    }
-
     /// Adds what the bundle holds to a replica. Where this fails the replica is to be thrown away.
     pub fn import_into(&self, replica: &mut Replica, now: u64) -> Result<Report, BundleError> {
         for note in self.charters_for(replica.chain())? {
             replica.offer_charter(note)?;
         }
-        let named = self.digests_named();
+        let named = digests_named(&self.registers, &self.pasts);
         let records: Vec<Arc<Record>> = self.bodies.iter().map(|body| Arc::new(Record::new(body.clone()))).collect();
         let unnamed = records.iter().filter(|record| !named.contains(&record.digest())).count();
         if unnamed > 0 {
@@ -322,6 +385,15 @@ impl Bundle {
                 import_register(replica, packed, now, &mut report)?;
             }
             waiting = later;
+        }
+        for PastMessage { after, entries } in &self.pasts {
+            let altered = |source| BundleError::Altered { origin: after.origin.clone(), source: Fault::Past(source) };
+            replica.offer_past(after, entries).map_err(altered)?;
+        }
+        for report in &self.reports {
+            let altered = |source| BundleError::Altered { origin: report.origin().to_owned(), source };
+            report.proof().check(report.origin(), report.keys()).map_err(|e| altered(Fault::Fork(e)))?;
+            replica.keep_report(report.clone());
         }
         for view in &self.views {
             let job = Job::View {
@@ -385,6 +457,7 @@ impl Bundle {
             statements: statements.chain(views).collect(),
             forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
             witness_proofs: self.witness_proofs.clone(),
+            pasts: self.pasts.clone(),
         })
     }
 
@@ -431,6 +504,17 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     let before = register.size_newest();
     let is_new = register.newest_head().is_none() && register.tail().is_none();
     let heads = if is_new { packed.heads.clone() } else { packed.newest_first() };
+    // Before the heads, of which another proof of the same could be made.
+    if let Some(fork) = &packed.fork
+        && !register.is_forked()
+    {
+        let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
+        match register.add_fork_proof(proof).map_err(Fault::Fork) {
+            Err(fault) if fault.is_the_senders() => return Err(altered(fault)),
+            // By a key that is bound no more.
+            Ok(_) | Err(_) => {}
+        }
+    }
     let mut carried: Option<(u64, Vec<Bytes>)> = None;
     for head in &heads {
         let mut head = head.clone();
@@ -459,12 +543,6 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
             return Err(BundleError::NotAdmitted { origin: origin.clone(), code: admission.code() });
         }
     }
-    if let Some(fork) = &packed.fork
-        && !register.is_forked()
-    {
-        let proof = ForkProof::parse(&fork.proof).map_err(|e| altered(Fault::Fork(e)))?;
-        register.add_fork_proof(proof).map_err(|e| altered(Fault::Fork(e)))?;
-    }
     let after = register.size_newest();
     replica.install(register);
     for statement in &packed.statements {
@@ -489,6 +567,28 @@ fn import_register(replica: &mut Replica, packed: &Packed, now: u64, report: &mu
     Ok(())
 }
 
+/// The digests that any entry in a bundle puts, of registers that are bound here or not.
+fn digests_named(registers: &[Packed], pasts: &[PastMessage]) -> BTreeSet<Digest> {
+    let heads = registers.iter().flat_map(|packed| &packed.heads);
+    let entries = heads.map(|head| &head.entries).chain(pasts.iter().map(|past| &past.entries));
+    let entries = entries.flatten().filter_map(|entry| Entry::decode(entry.clone()).ok());
+    entries.flat_map(|entry| entry.changes().iter().filter_map(|c| c.digest).collect::<Vec<_>>()).collect()
+}
+
+/// The old register of a point, unless the bundle has the whole of its main branch anyway.
+fn pack_past(replica: &Replica, after: &After) -> Option<PastMessage> {
+    let is_packed = |register: &Register| {
+        let newest = register.newest_head().map_or(0, |head| head.checkpoint().size);
+        after.size <= newest && register.root_at(after.size) == Some(after.root)
+    };
+    let bound = replica.register(&after.origin).filter(|_| replica.bound().contains_key(&after.origin));
+    if bound.is_some_and(|register| is_packed(register)) {
+        return None;
+    }
+    let entries = replica.past(after)?.entries_to(after, 0)?.map(|entry| entry.bytes().clone()).collect();
+    Some(PastMessage { after: after.clone(), entries })
+}
+
 fn write_bytes(w: &mut Writer, items: &[Bytes]) {
     w.array(items.len());
     for item in items {
@@ -496,21 +596,24 @@ fn write_bytes(w: &mut Writer, items: &[Bytes]) {
     }
 }
 
-fn read_witness_proofs(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
-    r.key(4)?;
-    let proofs = read_bytes(r)?;
-    if proofs.is_empty() || proofs.len() > limits::WITNESS_PROOFS_MAX {
-        return Err(CborError::Length { expected: 1, found: proofs.len() }.into());
-    }
-    Ok(proofs)
-}
-
 fn read_bytes(r: &mut Reader<'_>) -> Result<Vec<Bytes>, BundleError> {
     (0..r.array()?).map(|_| Ok(Bytes::copy_from_slice(r.bytes()?))).collect()
 }
 
+/// A list that is only written when something is in it.
+fn read_some<T>(
+    r: &mut Reader<'_>,
+    max: usize,
+    read: impl Fn(&[u8]) -> Result<T, BundleError>,
+) -> Result<Vec<T>, BundleError> {
+    let found = r.array()?;
+    if found == 0 || found > max {
+        return Err(CborError::Length { expected: max, found }.into());
+    }
+    (0..found).map(|_| read(r.bytes()?)).collect()
+}
+
 fn read_choice(r: &mut Reader<'_>) -> Result<(u64, Vec<Bytes>), BundleError> {
-    r.key(5)?;
     r.array_len(2)?;
     let (version, sides) = (r.uint()?, read_bytes(r)?);
     if sides.len() > limits::CHARTER_FORKS_MAX {

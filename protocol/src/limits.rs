@@ -165,6 +165,12 @@ pub const REGISTERS_MAX: usize = 10_000;
 pub const RDF_STEPS_MAX: usize = 4096;
 /// How deep that search goes (`specs/verification.md` §4).
 pub const RDF_DEPTH_MAX: usize = 64;
+/// Old registers that one node keeps up to the point that a binding names (`specs/register.md` §13).
+pub const PASTS_MAX: usize = 256;
+/// Fork proofs of registers that nothing binds any more, of those that came in bundles (`specs/register.md` §7.1).
+pub const FORK_REPORTS_MAX: usize = 256;
+/// Old registers asked for in one exchange with a peer (`specs/sync.md` §3.3).
+pub const PASTS_ASKED_MAX: usize = 16;
 /// Bytes in a bundle (`specs/bundle.md` §1).
 pub const BUNDLE_SIZE_MAX: usize = 512 * 1024 * 1024;
 /// Charters in a bundle (`specs/bundle.md` §1).
@@ -179,9 +185,9 @@ pub const LIST_PROOFS_KEPT: usize = 4096;
 pub const CATCH_UPS_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// Places below the root of one peer's frontier asked for in one exchange (`specs/sync.md` §5).
 pub const FRONTIER_DESCENTS_MAX: usize = 2048;
-/// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §10); a body of 1 MiB fits.
+/// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §13); a body of 1 MiB fits.
 pub const TLOG_PROOF_SIZE_MAX: usize = 4 * 1024 * 1024;
-/// Hashes of an inclusion proof: levels of the largest tree (`specs/register.md` §10).
+/// Hashes of an inclusion proof: levels of the largest tree (`specs/register.md` §13).
 pub const TLOG_PROOF_HASHES_MAX: usize = 63;
 /// Trust entries that a record proof carries: a permission below the deepest recognition (`specs/register.md` §11).
 pub const RECORD_PROOF_EDGES_MAX: usize = 9;

@@ -8,6 +8,7 @@ pub mod entry;
 pub mod fact;
 pub mod fork;
 pub mod mirror;
+pub mod past;
 pub mod query;
 pub mod record;
 pub mod state;

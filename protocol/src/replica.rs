@@ -3,6 +3,9 @@
 //! The same type stands behind a running node, an opened bundle and a test. It is cheap to clone, so what a verifier
 //! sees ([`crate::snapshot::Snapshot`]) is a clone that nobody changes any more.
 
+mod evidence;
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -13,7 +16,8 @@ use crate::limits;
 use crate::log::policy::Quorum;
 use crate::log::witness_proof::{Shown, WitnessProof, WitnessProofError};
 use crate::register::body::Bodies;
-use crate::register::fact::Binding;
+use crate::register::fact::{After, Binding};
+use crate::register::fork::report::ForkReport;
 use crate::register::state::{Register, Witnessing};
 use crate::sync::check::{HeldView, Keys, Timestamp};
 use crate::sync::frontier::FrontierTrie;
@@ -72,6 +76,17 @@ impl<T> Slots<T> {
     }
 }
 
+/// What the charter and trust edges name.
+#[derive(Default)]
+struct Search {
+    /// Origins, anchors first.
+    order: Vec<String>,
+    /// By which keys each is replicated.
+    bound: BTreeMap<String, Bound>,
+    /// Where old registers end: of every binding, also of one that another path has before it.
+    afters: BTreeSet<After>,
+}
+
 /// What one node holds.
 #[derive(Debug, Clone)]
 pub struct Replica {
@@ -79,6 +94,10 @@ pub struct Replica {
     witnessing: Arc<Witnessing>,
     bound: Arc<BTreeMap<String, Bound>>,
     registers: BTreeMap<String, Arc<Register>>,
+    afters: BTreeSet<After>,
+    pasts: BTreeMap<After, Arc<Register>>,
+    /// Fork proofs that bundles told of, of registers that nothing bound.
+    told: BTreeMap<String, Arc<ForkReport>>,
     bodies: Bodies,
     views: BTreeMap<String, Slots<Arc<HeldView>>>,
     timestamps: BTreeMap<String, Slots<Arc<Timestamp>>>,
@@ -96,6 +115,9 @@ impl Replica {
             chain: Chain::new(charter),
             bound: Arc::default(),
             registers: BTreeMap::new(),
+            afters: BTreeSet::new(),
+            pasts: BTreeMap::new(),
+            told: BTreeMap::new(),
             bodies: Bodies::default(),
             views: BTreeMap::new(),
             timestamps: BTreeMap::new(),
@@ -423,8 +445,8 @@ impl Replica {
             newest,
             root,
             witnessed: register.size_witnessed(),
-            fork: register.fork_proof().map(|proof| proof.digest()),
-            other: register.stands_other().last().map_or(0, |stand| stand.head().checkpoint().size),
+            fork: register.fork_proof_current().map(|proof| proof.digest()),
+            other: size_other(register),
             other_witnessed: register.stand_other_witnessed().map_or(0, |stand| stand.head().checkpoint().size),
             published,
             signed: register.signed_by(),
@@ -443,13 +465,14 @@ impl Replica {
 
     /// Returns the digests of bodies that registers need and that are not held.
     pub fn bodies_missing(&self) -> BTreeSet<Digest> {
-        let needed = self.registers.values().flat_map(|r| r.bodies_needed());
-        needed.filter(|digest| !self.bodies.contains(digest)).collect()
+        let mut needed = self.bodies_needed();
+        needed.retain(|digest| !self.bodies.contains(digest));
+        needed
     }
 
     /// Drops bodies that no register needs. Returns how many went.
     pub fn drop_unneeded_bodies(&mut self) -> usize {
-        let needed: BTreeSet<Digest> = self.registers.values().flat_map(|r| r.bodies_needed()).collect();
+        let needed = self.bodies_needed();
         let gone: Vec<Digest> = self.bodies.iter().map(|r| r.digest()).filter(|d| !needed.contains(d)).collect();
         gone.iter().for_each(|digest| self.bodies.remove(digest));
         gone.len()
@@ -459,8 +482,9 @@ impl Replica {
     /// to the charter decides under which keys it is replicated. (A verifier looks at the keys of its own path again.)
     /// True when the set changed.
     pub fn rebind(&mut self) -> bool {
-        let (_, bound) = self.search();
-        let changed = *self.bound != bound;
+        let Search { bound, afters, .. } = self.search();
+        let changed = *self.bound != bound || self.afters != afters;
+        self.take_afters(afters);
         if changed {
             for (origin, bound) in &bound {
                 if let Some(register) = self.registers.get_mut(origin)
@@ -474,9 +498,8 @@ impl Replica {
         changed
     }
 
-    fn search(&self) -> (Vec<String>, BTreeMap<String, Bound>) {
-        let mut order = Vec::new();
-        let mut bound: BTreeMap<String, Bound> = BTreeMap::new();
+    fn search(&self) -> Search {
+        let Search { mut order, mut bound, mut afters } = Search::default();
         let mut queue: VecDeque<Bound> = self
             .charter()
             .anchors()
@@ -485,6 +508,7 @@ impl Replica {
             .collect();
         while let Some(next) = queue.pop_front() {
             let origin = next.binding.origin.clone();
+            past::add(&mut afters, next.binding.after.as_ref());
             if bound.contains_key(&origin) || bound.len() >= limits::REGISTERS_MAX {
                 continue;
             }
@@ -494,12 +518,12 @@ impl Replica {
             order.push(origin.clone());
             bound.insert(origin, next);
         }
-        (order, bound)
+        Search { order, bound, afters }
     }
 
     /// Returns the origins of bound registers in the order in which they name each other: anchors first.
     pub fn binding_order(&self) -> Vec<String> {
-        self.search().0
+        self.search().order
     }
 
     /// The registers that trust entries of this register bind: at W first, then in what is pending, so that a register
@@ -515,4 +539,11 @@ impl Replica {
             Bound::read(&entry.entity, entry.terms.register.as_ref()?)
         })
     }
+}
+
+/// The size of the newest head of the other branch, also of one that it cannot reach.
+fn size_other(register: &Register) -> u64 {
+    let stopped = register.tail_other().map(|tail| tail.head);
+    let heads = register.stands_other().map(|stand| stand.head()).chain(stopped);
+    heads.map(|head| head.checkpoint().size).max().unwrap_or(0)
 }

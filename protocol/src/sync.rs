@@ -31,7 +31,7 @@ pub use machine::{DoorAnswer, DoorRequest, Machine};
 use crate::charter::CharterError;
 use crate::register::admission::Admission;
 use check::{Checked, Fault, Job};
-use message::{ForkMessage, HeadMessage, StatementMessage};
+use message::{ForkMessage, HeadMessage, PastMessage, StatementMessage};
 
 /// A peer, as the node names it.
 pub type Peer = Arc<str>;
@@ -164,6 +164,8 @@ pub enum Durable {
     Charter(Bytes),
     /// A charter note that the operator chose.
     Choice(Bytes),
+    /// An old register up to the point that a binding names: a [`PastMessage`].
+    Past(Bytes),
 }
 
 /// What an operator, a command or a bundle hands in.
@@ -183,6 +185,8 @@ pub struct Submission {
     pub forks: Vec<ForkMessage>,
     /// Witness proofs.
     pub witness_proofs: Vec<Bytes>,
+    /// Old registers that bindings name, among them those that heads above make known.
+    pub pasts: Vec<PastMessage>,
 }
 
 /// Why a submission was not taken.

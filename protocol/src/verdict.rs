@@ -220,6 +220,8 @@ pub enum Warning {
     RegisterForked,
     /// A witness that stands behind a register on the path contradicted itself; whether it counts, the charter says.
     WitnessMisbehaved,
+    /// A register on the path stopped at an entry that is not valid; what was witnessed still stands.
+    RegisterFrozen,
     /// Some age is past the policy's limit, but within its second one.
     StaleTolerated,
     /// Two charters of one version are signed, and this verdict is the same by either.

@@ -20,6 +20,11 @@ impl Dice {
         (seed, Self(seed))
     }
 
+    /// Starts from exactly this seed, whatever the variable says: one of many within a test.
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// Returns the next 64 bits.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -286,6 +286,31 @@ impl World {
         prepared.ground().clone()
     }
 
+    /// Returns the bytes of an entry on an earlier ground, and sends its bodies.
+    pub fn prepare_on(&mut self, name: &str, ground: usize, edits: Vec<Edit>) -> bytes::Bytes {
+        let change = |(key, body): &Edit| Change { key: key.clone(), digest: body.as_ref().map(|b| Digest::of(b)) };
+        let time = Time::from_secs_saturating(NOW - 1000);
+        let changes = edits.iter().map(change).collect();
+        let prepared = self.agencies[name].grounds[ground].prepare(time, changes).expect("a valid entry");
+        let bodies = edits.into_iter().filter_map(|(_, body)| body);
+        self.pieces.extend(bodies.map(|body| Piece::Body(Arc::new(Record::new(body)))));
+        prepared.entries()[0].bytes().clone()
+    }
+
+    /// Signs a head over these leaves on an earlier ground, whatever they are: an adversary's.
+    pub fn publish_leaves(&mut self, name: &str, ground: usize, leaves: Vec<bytes::Bytes>) {
+        let agency = self.agencies.get_mut(name).expect("an agency");
+        let mut edge = agency.grounds[ground].edge.clone();
+        let first = edge.size();
+        leaves.iter().for_each(|leaf| edge.append(leaf));
+        let checkpoint = Checkpoint { origin: agency.origin.clone(), size: edge.size(), root: edge.root() };
+        let line = note::sign(&checkpoint.text(), &agency.keys[0], &agency.secret);
+        let note = Note::new(checkpoint.text(), vec![line]);
+        let head = SignedHead::authenticate(note, &agency.origin, &agency.keys).expect("a head");
+        agency.heads.push(checkpoint);
+        self.pieces.push(Piece::Head(head, first, leaves));
+    }
+
     /// Signs a head over an entry of version 2, which nobody can read.
     pub fn publish_unreadable(&mut self, name: &str) {
         let agency = self.agencies.get_mut(name).expect("an agency");

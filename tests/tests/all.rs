@@ -23,6 +23,13 @@ mod model {
     mod trie;
     mod trust;
 }
+mod properties {
+    //! What holds for every history, form and publisher, tried on random ones (`specs/tests.md`).
+
+    mod encodings;
+    mod histories;
+    mod light;
+}
 mod nobody_signs_twice;
 mod publishing;
 mod rotation;

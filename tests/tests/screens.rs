@@ -10,10 +10,14 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use standfast_protocol::bundle::Bundle;
 use standfast_protocol::credential::contexts::Contexts;
+use standfast_protocol::register::fork::ForkProof;
+use standfast_protocol::register::fork::report::ForkReport;
 use standfast_protocol::register::record::RecordKey;
 use standfast_protocol::status::native::StatusList;
 use standfast_protocol::time::Time;
-use standfast_tests::world::{Draft, LICENCE, LIST, NOW, Piece, WITNESSES, World, did_key, entry, issuing_key, status};
+use standfast_tests::world::{
+    Draft, LICENCE, LIST, NOW, Piece, WITNESSES, World, canonical, did_key, entry, issuing_key, status,
+};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
@@ -196,10 +200,87 @@ fn a_fork() {
     desk.run("verify ferry.jwt", 4).run("verify revoked.jwt", 1).run("explain ferry.jwt", 4);
     desk.run("status", 0).run("fork list", 0).run("fork show transport.example", 0);
     desk.run("fork show transport.example --out transport.fork", 0).run("fork show transport.fork", 0);
+    desk.run("fork verify transport.fork", 0);
     desk.check("fork");
     let fork = desk.json("fork show transport.example");
     assert_eq!((&fork["form"], &fork["heads"][0]["size"]), (&Value::from("equal-size"), &Value::from(3)));
     assert!(fork["heads"][1]["note"].as_str().is_some_and(|note| note.contains("\u{2014} ")));
+}
+
+/// Everything that holds, proves nothing, or cannot be told, for somebody who belongs to no network.
+#[test]
+fn a_fork_proof_before_a_stranger() {
+    let mut world = with_fork();
+    world.publish("interior", vec![(RecordKey::notice("1").expect("a key"), Some(b"one".to_vec()))]);
+    world.publish_on("interior", 1, vec![(RecordKey::notice("1").expect("a key"), Some(b"two".to_vec()))]);
+    let mut desk = Desk::new(&world, NOW + 26 * HOUR);
+    desk.put("charter-1.note", world.charter.note().to_string().as_bytes());
+    for name in ["transport", "interior"] {
+        desk.command(&format!("fork show {name}.example --out {name}.fork"), &[]);
+        let document = desk.json(&format!("fork show {name}.example"));
+        desk.put(&format!("{name}.json"), document.to_string().as_bytes());
+    }
+    let of = |name: &str| ForkReport::decode(&fs::read(desk.dir.path().join(name)).expect("a file")).expect("a report");
+    let (transport, interior) = (of("transport.fork"), of("interior.fork"));
+    let keyless = ForkReport::new(transport.proof().clone(), Vec::new()).expect("a report");
+    let same = ForkProof::new(interior.proof().smaller().to_owned(), interior.proof().smaller().to_owned(), None);
+    desk.put("bare.fork", &interior.proof().encode());
+    desk.put("keyless.fork", &keyless.encode());
+    desk.put("same.fork", &ForkReport::new(same, interior.keys().to_vec()).expect("a report").encode());
+    let mut bent = interior.proof().larger().to_owned();
+    let at = bent.len() - 20;
+    bent.replace_range(at..=at, if &bent[at..=at] == "A" { "B" } else { "A" });
+    let bent = ForkProof::new(interior.proof().smaller().to_owned(), bent, None);
+    desk.put("bent.fork", &ForkReport::new(bent, interior.keys().to_vec()).expect("a report").encode());
+    desk.put("cut.fork", &interior.encode()[..200]);
+    fs::remove_dir_all(desk.dir.path().join("data")).expect("a stranger holds nothing");
+
+    desk.run("fork verify interior.fork --charter charter-1.note", 0);
+    desk.run("fork verify bare.fork --charter charter-1.note", 0);
+    desk.run("fork verify transport.fork --charter charter-1.note", 0).run("fork verify transport.json", 0);
+    desk.run("fork verify keyless.fork --charter charter-1.note", 3).run("fork verify bare.fork", 3);
+    desk.run("fork verify same.fork", 1).run("fork verify bent.fork --charter charter-1.note", 1);
+    desk.run("fork verify cut.fork", 2).run("fork verify charter-1.note", 2);
+    desk.run("fork verify missing.fork", 5).run("fork verify interior.fork --charter missing.note", 5);
+    desk.check("fork-stranger");
+    let found = desk.json("fork verify interior.json --charter charter-1.note");
+    assert_eq!((&found["holds"], &found["keys_by"], &found["charter"]), (&true.into(), &"charter".into(), &1.into()));
+    assert_eq!(desk.json("fork verify interior.json")["keys_by"], "origin");
+    assert!(interior.proof().encode().len() <= 4096);
+}
+
+/// The forked register of transport is bound anew, to that of harbour: what it had revoked stays so, its proof is kept.
+#[test]
+fn a_fork_is_recovered_from() {
+    let mut world = with_fork();
+    let old = &world.agencies["transport"];
+    let edge = &old.grounds[3].edge;
+    let after = format!(r#","after":{{"origin":"{}","root":"{}","size":{}}}}}"#, old.origin, edge.root(), edge.size());
+    let binding = world.agencies["harbour"].binding();
+    let binding = format!("{}{after}", binding.strip_suffix('}').expect("an object"));
+    let grant = format!(
+        r#"{{"action":"issue","entity":"{}","register":{binding},"resource":"{LICENCE}","valid_from":0,"valid_until":{}}}"#,
+        old.did,
+        NOW + 300 * 24 * HOUR
+    );
+    let key = RecordKey::trust(&old.did, "issue", LICENCE).expect("a key");
+    let document = world.document("transport");
+    world.publish("harbour", vec![document, (status(LIST), Some(list_with(&[])))]);
+    world.publish("ministry", vec![(key, Some(canonical(&grant)))]);
+    let later = NOW + 26 * HOUR;
+    for name in ["interior", "ministry", "harbour"] {
+        world.witness(name, later, &WITNESSES);
+        world.stamp(name, later);
+    }
+    world.view(later, &WITNESSES, &["transport"]);
+    let mut desk = Desk::new(&world, NOW + 27 * HOUR);
+    desk.put("licence.jwt", &licence(40_911));
+    desk.put("revoked.jwt", &licence(40_912));
+    desk.run("verify licence.jwt", 0).run("verify revoked.jwt", 1).run("status", 0);
+    desk.run("fork list", 0).run("fork show transport.example", 0);
+    desk.check("fork-recovered");
+    let fork = desk.json("fork show transport.example");
+    assert_eq!((&fork["bound_anew_after"], &fork["lapses"]), (&3.into(), &Value::Null));
 }
 
 #[test]

@@ -764,7 +764,9 @@ fn a_frozen_register_stands_while_it_is_fresh_and_never_says_no() {
     world.publish_on("transport", 2, vec![(status(LIST), Some(list_with(&[7])))]);
     let snapshot = world.snapshot();
     assert!(snapshot.held(&world.agencies["transport"].origin).expect("held").register().frozen().is_some());
-    assert_accepted(&at(&snapshot, &good(), NOW + 60));
+    let verdict = at(&snapshot, &good(), NOW + 60);
+    assert_accepted(&verdict);
+    assert_eq!(verdict.warnings, [Warning::RegisterFrozen], "it has one history, and stopped");
     let verdict = at(&snapshot, &good(), NOW + 26 * HOUR);
     assert_code(&verdict, Code::RegisterFrozen);
     assert_eq!(verdict.exit(), 4);

@@ -298,6 +298,9 @@ fn a_witness_that_contradicts_itself_is_known_to_all_also_with_gossip_off_and_af
     assert!(listed.contains("! witness w2 contradicted itself"), "{listed}");
     assert!(run(&late, "fork show w2 --out w2.proof --yes").contains("Wrote w2.proof"));
     assert!(run(&late, "fork show w2.proof").contains("holds under the keys that the charter gives the witness"));
+    let checked = run(&late, "fork verify w2.proof");
+    assert!(checked.contains("! the proof holds: witness w2 contradicted itself"), "{checked}");
+    assert!(run(&late, "fork verify w2.proof --charter charter.note").contains("two roots at size 1"));
     assert!(run(&late, "status").contains("w2 contradicted itself"));
     late.peers.clear();
     late.start();

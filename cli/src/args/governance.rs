@@ -139,4 +139,17 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
+    /// Check a proof's file, also as a stranger: exit 0 it holds, 1 it proves nothing, 3 whose keys count is not known
+    #[command(after_help = "\
+Examples:
+  standfast fork verify harbour.fork
+  standfast fork verify harbour.fork --charter charter-3.note
+  standfast fork show harbour.gov.example --json | standfast fork verify -")]
+    Verify {
+        /// What fork show --out wrote, or --json or the demo showed; - for stdin
+        file: PathBuf,
+        /// Whose anchors name the keys [default: all that is held here]
+        #[arg(long, value_name = "FILE")]
+        charter: Option<PathBuf>,
+    },
 }

@@ -121,7 +121,8 @@ fn draw(bench: &Bench<'_>, judged: &Judged, style: &Style) -> String {
     }
     for warning in &judged.verdict.warnings {
         let (code, meaning, _) = codes::of_warning(*warning);
-        let is_wrong = matches!(warning, Warning::RegisterForked | Warning::WitnessMisbehaved);
+        let is_wrong =
+            matches!(warning, Warning::RegisterForked | Warning::RegisterFrozen | Warning::WitnessMisbehaved);
         let mark = if is_wrong { "!" } else { "note:" };
         out.push_str(&wrap(&format!("{mark} {meaning} ({code})"), COLUMNS - 2).join("\n  "));
         out.push('\n');

@@ -1,5 +1,8 @@
 //! `fork`: proofs that a key signed two histories, or that a witness contradicted itself. Reads files alone.
 
+mod check;
+mod file;
+mod lapse;
 mod witness;
 
 use std::path::Path;
@@ -7,20 +10,20 @@ use std::path::Path;
 use data_encoding::BASE64;
 use serde::Serialize;
 use standfast_protocol::log::witness_proof::WitnessProof;
-use standfast_protocol::register::fork::ForkProof;
+use standfast_protocol::register::fork::ForkKind;
+use standfast_protocol::register::fork::report::ForkReport;
 use standfast_protocol::snapshot::Snapshot;
 
 use self::witness::WitnessDocument;
 use super::Context;
-use super::verify::why::{cosigners, fork_heads};
+use super::verify::why::cosigners;
 use crate::args::governance::Fork as Verb;
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::table::{Column, Table};
 use crate::output::{Sign, words};
 use crate::trust_source;
-
-/// Bytes in a fork proof's file.
-const PROOF_SIZE_MAX: u64 = 64 * 1024;
+use file::ProofFile;
+use lapse::Lapse;
 
 #[derive(Serialize)]
 struct Forks {
@@ -39,6 +42,12 @@ struct ForkDocument {
     heads: [Head; 2],
     fork_point: Option<u64>,
     size_witnessed: Option<u64>,
+    /// The register's keys, under which the proof was checked.
+    keys: Vec<String>,
+    /// Where the register ends, when a binding names it with `after`: the register was bound anew.
+    bound_anew_after: Option<u64>,
+    /// What would have to be published again in a new register; `null` where the old one is not held or bound.
+    lapses: Option<Vec<Lapse>>,
     proof_sha256: String,
     proof_base64: String,
 }
@@ -55,21 +64,23 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
     match command {
         Verb::List => list(context),
         Verb::Show { subject, out, yes } => show(context, &subject, out.as_deref(), yes),
+        Verb::Verify { file, charter } => match file::read(context, &file)? {
+            ProofFile::Register(report) => check::run(context, &file, &report, charter.as_deref()),
+            ProofFile::Witness(proof) => witness::verify(context, &file, &proof, charter.as_deref()),
+        },
     }
 }
 
 fn list(context: &Context) -> CliResult {
     let trusted = trust_source::load(context)?;
     let snapshot = &trusted.snapshot;
-    let held = snapshot.registers().values().filter_map(|held| held.register().fork_proof().map(|p| (held, p)));
-    let forks: Vec<ForkDocument> =
-        held.filter_map(|(held, proof)| document(snapshot, held.register().origin(), proof)).collect();
+    let forks: Vec<ForkDocument> = all(snapshot).iter().map(|report| document(snapshot, report)).collect();
     let witnesses = WitnessDocument::held(snapshot);
     let document = Forks { kind: "standfast/forks/v1", forks: forks.clone(), witnesses: witnesses.clone() };
     context.output.result(&document, |style| {
         let misbehaved: String = witnesses.iter().map(|proof| proof.row(style)).collect();
         if forks.is_empty() {
-            let none = "no register held here is forked\n";
+            let none = "no register known here is forked\n";
             return if misbehaved.is_empty() { none.to_owned() } else { format!("{none}{misbehaved}") };
         }
         let columns = [Column::left("REGISTER"), Column::right("SIZE"), Column::left("ROOTS")];
@@ -94,19 +105,24 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
     let snapshot = &trusted.snapshot;
     let path = Path::new(subject);
     let is_file = subject == "-" || path.is_file();
-    if let Some(proof) = witness_proof(context, snapshot, subject, is_file)? {
-        return show_witness(context, snapshot, &proof, out, yes);
-    }
-    let (origin, proof) = if is_file { from_file(context, snapshot, path)? } else { held(snapshot, subject)? };
-    let document = document(snapshot, &origin, &proof).ok_or_else(|| {
-        CliError::malformed("the proof does not name two heads").cause("expected two signed notes of one register")
-    })?;
+    let report = match is_file {
+        true => match file::read(context, path)? {
+            ProofFile::Witness(proof) => return show_witness(context, snapshot, &proof, out, yes),
+            ProofFile::Register(report) => from_file(snapshot, path, &report)?,
+        },
+        false => match witness::held(snapshot, subject) {
+            Some(proof) => return show_witness(context, snapshot, &proof, out, yes),
+            None => held(snapshot, subject)?,
+        },
+    };
+    let document = document(snapshot, &report);
+    let origin = report.origin().to_owned();
     if let Some(out) = out {
-        context.write(out, &proof.encode(), yes)?;
+        let bytes = report.encode();
+        context.write(out, &bytes, yes)?;
         if out != Path::new("-") {
-            context.output.result(&document, |_| {
-                format!("Wrote {}, {}\n", out.display(), words::size(proof.encode().len() as u64))
-            })?;
+            let wrote = format!("Wrote {}, {}\n", out.display(), words::size(bytes.len() as u64));
+            context.output.result(&document, |_| wrote)?;
         }
         return Ok(Exit::Done);
     }
@@ -124,8 +140,16 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         if small.size != large.size {
             text.push_str("  the larger continues another history than the smaller\n");
         }
-        text.push_str("  proof     holds under the keys that the trust path binds\n");
-        text.push_str(&standing(snapshot, &origin));
+        let whose = match &document.authority {
+            Some(_) => "the keys that the trust path binds",
+            None => "the keys that were bound to it before",
+        };
+        text.push_str(&format!("  proof     holds under {whose}\n"));
+        text.push_str(&standing(snapshot, &document));
+        if let Some(lapses) = &document.lapses {
+            text.push_str(&format!("  lapses    when it is bound anew: {}\n", lapse::words(lapses)));
+            text.push_str("            what is revoked stays so; each of them: --json\n");
+        }
         if !is_file {
             let word = super::verify::judged::quoted(subject);
             text.push_str(&format!("→ a file to report it by: standfast fork show {word} --out FILE\n"));
@@ -133,21 +157,6 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         text
     })?;
     Ok(Exit::Done)
-}
-
-/// The proof of a witness that is named, or that a file holds.
-fn witness_proof(
-    context: &Context,
-    snapshot: &Snapshot,
-    subject: &str,
-    is_file: bool,
-) -> CliResult<Option<WitnessProof>> {
-    if !is_file {
-        return Ok(witness::held(snapshot, subject));
-    }
-    // Standard input is read once, by whoever reads fork proofs.
-    let bytes = if subject == "-" { return Ok(None) } else { context.read(Path::new(subject), PROOF_SIZE_MAX)? };
-    Ok(WitnessProof::parse(&bytes).ok())
 }
 
 fn show_witness(
@@ -174,8 +183,14 @@ fn show_witness(
 }
 
 /// What still counts of a forked register.
-fn standing(snapshot: &Snapshot, origin: &str) -> String {
-    let Some(held) = snapshot.held(origin) else { return String::new() };
+fn standing(snapshot: &Snapshot, document: &ForkDocument) -> String {
+    if let Some(size) = document.bound_anew_after {
+        let size = words::grouped(size);
+        return format!("  counts    what it had revoked up to size {size}, where it was bound anew\n");
+    }
+    let origin = &document.register;
+    let bound = snapshot.held(origin).filter(|_| snapshot.replica().bound().contains_key(origin));
+    let Some(held) = bound else { return "  counts    nothing\n".to_owned() };
     let register = held.register();
     let witnessed = register.size_witnessed();
     let named = snapshot.quorum().witnesses().len() as u64;
@@ -192,63 +207,95 @@ fn name(snapshot: &Snapshot, origin: &str) -> String {
     words::register(origin, snapshot.replica().bound().keys().map(String::as_str))
 }
 
+/// Every proof known here: of registers that are bound, and of those that once were.
+fn all(snapshot: &Snapshot) -> Vec<ForkReport> {
+    let replica = snapshot.replica();
+    let bound = replica.registers().values().filter(|register| replica.bound().contains_key(register.origin()));
+    let bound = bound
+        .filter_map(|register| ForkReport::new(register.fork_proof()?.as_ref().clone(), register.keys().to_vec()).ok());
+    let unbound = replica.fork_reports();
+    bound.chain(unbound.values().map(|report| ForkReport::clone(report))).collect()
+}
+
 /// The proof held of the register whose origin begins so.
-fn held(snapshot: &Snapshot, beginning: &str) -> CliResult<(String, ForkProof)> {
-    let found: Vec<_> =
-        snapshot.registers().values().filter(|held| held.register().origin().starts_with(beginning)).collect();
-    let proofs: Vec<_> = found
-        .iter()
-        .filter_map(|held| Some((held.register().origin().to_owned(), held.register().fork_proof()?.as_ref().clone())))
-        .collect();
-    match (proofs.as_slice(), found.as_slice()) {
-        ([one], _) => Ok(one.clone()),
-        ([], []) => Err(CliError::usage(format!("no register held here begins with {beginning}"))
+fn held(snapshot: &Snapshot, beginning: &str) -> CliResult<ForkReport> {
+    let begins = |origin: &str| origin.starts_with(beginning);
+    let is_held = snapshot.registers().keys().any(|origin| begins(origin));
+    let mut reports: Vec<ForkReport> = all(snapshot).into_iter().filter(|report| begins(report.origin())).collect();
+    match (reports.pop(), reports.as_slice()) {
+        (Some(one), []) => Ok(one),
+        (None, _) if !is_held => Err(CliError::usage(format!("no register held here begins with {beginning}"))
             .hint("see what is held: standfast status")),
-        ([], _) => Err(CliError::new("fork-missing", Exit::Usage, format!("no fork of {beginning} is known here"))
+        (None, _) => Err(CliError::new("fork-missing", Exit::Usage, format!("no fork of {beginning} is known here"))
             .hint("see those that are: standfast fork list")),
-        (many, _) => {
-            let names = many.iter().map(|(origin, _)| words::origin_short(origin));
-            let error = CliError::usage(format!("{beginning} is ambiguous: {} forked registers", many.len()));
+        (Some(last), others) => {
+            let names = others.iter().chain([&last]).map(|report| words::origin_short(report.origin()));
+            let count = others.len() + 1;
+            let error = CliError::usage(format!("{beginning} is ambiguous: {count} forked registers"));
             Err(names.fold(error, CliError::cause))
         }
     }
 }
 
 /// A proof from a file, checked under the keys that are bound here.
-fn from_file(context: &Context, snapshot: &Snapshot, path: &Path) -> CliResult<(String, ForkProof)> {
-    let bytes = context.read(path, PROOF_SIZE_MAX)?;
+fn from_file(snapshot: &Snapshot, path: &Path, report: &ForkReport) -> CliResult<ForkReport> {
     let shown = trust_source::shown(path);
-    let malformed = || CliError::malformed(format!("{shown} is not a fork proof"));
-    let proof = ForkProof::parse(&bytes).map_err(|e| malformed().because(&e))?;
-    let (small, _) = fork_heads(&proof).ok_or_else(|| malformed().cause("expected two signed heads in it"))?;
-    let bound = snapshot.replica().bound().get(&small.origin).ok_or_else(|| {
-        CliError::new("register-unknown", Exit::Open, format!("whose register {} is, is not known here", small.origin))
-            .hint("connect, or carry in newer data: standfast bundle import FILE")
-    })?;
-    proof
-        .check(&small.origin, &bound.keys)
-        .map_err(|e| CliError::new("fork-refused", Exit::Refused, format!("{shown} proves nothing")).because(&e))?;
-    Ok((small.origin, proof))
+    let origin = report.origin().to_owned();
+    let keys = match snapshot.replica().bound().get(&origin) {
+        Some(bound) => bound.keys.clone(),
+        None => snapshot.replica().fork_reports().get(origin.as_str()).map_or_else(Vec::new, |r| r.keys().to_vec()),
+    };
+    if keys.is_empty() {
+        return Err(CliError::new(
+            "register-unknown",
+            Exit::Open,
+            format!("whose register {origin} is, is not known here"),
+        )
+        .hint(format!("check it by itself: standfast fork verify {shown}"))
+        .hint("or connect, or carry in newer data: standfast bundle import FILE"));
+    }
+    let refused = |e| CliError::new("fork-refused", Exit::Refused, format!("{shown} proves nothing")).because(&e);
+    report.proof().check(&origin, &keys).map_err(refused)?;
+    let malformed = |e| CliError::malformed(format!("{shown} is not a fork proof")).because(&e);
+    ForkReport::new(report.proof().clone(), keys).map_err(malformed)
 }
 
-fn document(snapshot: &Snapshot, origin: &str, proof: &ForkProof) -> Option<ForkDocument> {
-    let (small, large) = fork_heads(proof)?;
-    let form = if small.size == large.size { "equal-size" } else { "consistency" };
-    let register = snapshot.held(origin).map(|held| held.register());
-    let head = |checkpoint: standfast_protocol::log::checkpoint::Checkpoint, note: &str| Head {
+fn form_of(kind: ForkKind) -> &'static str {
+    match kind {
+        ForkKind::EqualSize => "equal-size",
+        ForkKind::Consistency => "consistency",
+    }
+}
+
+fn heads_of(report: &ForkReport) -> [Head; 2] {
+    let [small, large] = report.heads();
+    [(small, report.proof().smaller()), (large, report.proof().larger())].map(|(checkpoint, note)| Head {
         size: checkpoint.size,
         root: checkpoint.root.to_string(),
         note: note.to_owned(),
-    };
-    Some(ForkDocument {
+    })
+}
+
+fn document(snapshot: &Snapshot, report: &ForkReport) -> ForkDocument {
+    let origin = report.origin();
+    let replica = snapshot.replica();
+    let [small, large] = report.heads();
+    let kind = if small.size == large.size { ForkKind::EqualSize } else { ForkKind::Consistency };
+    let register = snapshot.held(origin).map(|held| held.register());
+    let is_bound = replica.bound().contains_key(origin);
+    let after = replica.afters().iter().filter(|after| after.origin == origin && !is_bound).map(|after| after.size);
+    ForkDocument {
         kind: "standfast/fork/v1",
         register: origin.to_owned(),
-        authority: snapshot.replica().bound().get(origin).map(|bound| bound.entity.clone()),
-        form,
-        heads: [head(small, proof.smaller()), head(large, proof.larger())],
+        authority: replica.bound().get(origin).map(|bound| bound.entity.clone()),
+        form: form_of(kind),
+        heads: heads_of(report),
         fork_point: register.and_then(|register| register.fork_point()),
         size_witnessed: register.map(|register| register.size_witnessed()),
-        proof_sha256: proof.digest().to_string(),
-        proof_base64: BASE64.encode(&proof.encode()),
-    })
+        keys: report.keys().iter().map(ToString::to_string).collect(),
+        bound_anew_after: after.max(),
+        lapses: lapse::of(snapshot, origin),
+        proof_sha256: report.proof().digest().to_string(),
+        proof_base64: BASE64.encode(&report.proof().encode()),
+    }
 }

@@ -39,7 +39,7 @@ fn group(number: usize) -> Vec<Frame> {
         frames.push(Frame::new(FrameKind::Batch, format!("names {number:04} 0000 batch script")).unwrap());
     }
     if number % 3 == 2 {
-        let kind = FrameKind::ALL[number % 7];
+        let kind = FrameKind::ALL[number % FrameKind::ALL.len()];
         let filler = "x".repeat(if number.is_multiple_of(2) { 0 } else { 190 });
         frames.push(Frame::new(kind, format!("other {number:04} {filler}")).unwrap());
     }

@@ -424,7 +424,7 @@ mod tests {
     }
 
     fn frame(number: usize) -> Frame {
-        Frame::new(FrameKind::ALL[number % 7], format!("payload of frame {number:04}")).unwrap()
+        Frame::new(FrameKind::ALL[number % FrameKind::ALL.len()], format!("payload of frame {number:04}")).unwrap()
     }
 
     /// Ten groups of one frame in several segments, not closed.

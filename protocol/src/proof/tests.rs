@@ -254,7 +254,7 @@ fn only_admitting_witnesses_count() {
 }
 
 #[test]
-fn until_witnesses_change_either_set_makes_a_quorum() {
+fn witnesses_that_leave_count_for_what_they_cosigned_in_their_time() {
     let proof = World::chain().prove("interior.example", &notice("1", "").0);
     let mut document = charter("interior.example").charter().document().clone();
     let keys = ["D", "E"].map(|name| {
@@ -272,9 +272,13 @@ fn until_witnesses_change_either_set_makes_a_quorum() {
     document.witnesses.policy = policy + "group Q all D E\nquorum Q\n";
     document.witnesses.kinds = serde_json::from_value(Value::Object(kinds)).unwrap();
     document.witnesses.from = from;
-    let changing = Charter::new(document).unwrap();
-    assert_eq!(proof.verify(&changing, from - 1).unwrap().witnessed_at(), Some(NOW - 20));
-    assert_eq!(proof.verify(&changing, from), Err(RecordProofError::Log(ProofError::Quorum)));
+    let changing = Charter::new(document.clone()).unwrap();
+    for now in [from - 1, from, from + 1] {
+        assert_eq!(proof.verify(&changing, now).unwrap().witnessed_at(), Some(NOW - 20));
+    }
+    document.witnesses.from = NOW - 30;
+    let changed = Charter::new(document).unwrap();
+    assert_eq!(proof.verify(&changed, NOW), Err(RecordProofError::Log(ProofError::Quorum)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::branch::Branch;
 use super::entry::{Entry, EntryError};
 use super::fork::ForkProof;
-use super::state::{Frozen, Register};
+use super::state::{Frozen, Register, Stand};
 use crate::digest::Digest;
 use crate::log::checkpoint::SignedHead;
 use crate::log::cosignature::Cosignature;
@@ -176,7 +176,7 @@ impl Register {
         let parts = self.prove_unread_fork(&head, offer.fresh);
         let parted = parts.is_some();
         if let Some(proof) = parts {
-            self.fork.get_or_insert_with(|| Arc::new(proof));
+            self.keep_fork(proof);
         }
         let before = self.main.size();
         let extended = self.main.extend(offer.fresh);
@@ -196,10 +196,8 @@ impl Register {
             Err(error) => {
                 // The valid entries before it are kept, and count as pending.
                 let number = self.main.size();
-                let place = usize::try_from(number - offer.common).unwrap_or(usize::MAX);
-                let entry = offer.fresh.get(place).cloned().unwrap_or_default();
-                let rest = offer.fresh.get(place.saturating_add(1)..).unwrap_or_default().to_vec();
-                self.frozen = Some(Arc::new(Frozen { head, number, entry, rest, error: error.clone() }));
+                let leaves = behind(offer.fresh, number - offer.common);
+                self.frozen = Some(Arc::new(Frozen::at(head, number, leaves, error.clone())));
                 Admission::Frozen(error)
             }
         }
@@ -214,14 +212,20 @@ impl Register {
             return Admission::EntriesMismatch;
         }
         let Some(proof) = self.prove_fork(head, None) else { return Admission::EntriesMismatch };
-        self.fork.get_or_insert_with(|| Arc::new(proof));
+        self.keep_fork(proof);
         self.settle();
         Admission::Fork
     }
 
+    /// The newest checkpoint of the main branch by a key bound now. After a rotation a newer one may be by a key that
+    /// no longer counts: a proof made of it would be refused by everybody else.
+    fn newest_bound(&self) -> Option<&Arc<Stand>> {
+        self.main.stands().values().rev().find(|stand| self.is_bound(stand.head()))
+    }
+
     /// Proves that `head` and our newest head contradict each other; one above ours needs its entries.
     fn prove_fork(&self, head: &SignedHead, offer: Option<&Offer<'_>>) -> Option<ForkProof> {
-        let held = self.main.newest()?.head();
+        let held = self.newest_bound()?.head();
         let (ours, size) = (held.checkpoint().size, head.checkpoint().size);
         if ours == 0 {
             return None;
@@ -257,28 +261,41 @@ impl Register {
             let fresh = tail.get(known..).unwrap_or_default();
             let before = other.size();
             let extended = other.extend(fresh); // an invalid entry stops the branch there
-            let read = usize::try_from(other.size() - before).unwrap_or(usize::MAX);
-            if offer.size <= other.size() {
+            let size = other.size();
+            if offer.size <= size {
                 other.remember(head);
-            } else if let Err(EntryError::UpgradeNeeded { version }) = extended {
-                self.keep_unread(head, version, fresh.get(read..).unwrap_or_default(), false);
+            } else if let Err(error) = extended {
+                self.stop_other(head, size, behind(fresh, size - before), error);
             }
             return Admission::Fork;
         }
-        if self.main.newest_head_size() > offer.common && self.fork.is_none() {
-            self.fork = self.prove_fork(&head, Some(offer)).map(Arc::new);
+        let signed = self.newest_bound().map_or(0, |stand| stand.head().checkpoint().size);
+        if signed > offer.common && self.fork.is_none() {
+            let proof = self.prove_fork(&head, Some(offer));
+            proof.into_iter().for_each(|proof| self.keep_fork(proof));
         }
         let (Some(_), Some((other, extended))) = (&self.fork, self.start_other(offer)) else {
             return Admission::EntriesMismatch;
         };
         let other = self.other.insert(other);
-        let read = usize::try_from(other.size() - offer.common).unwrap_or(usize::MAX);
-        if offer.size <= other.size() {
+        let size = other.size();
+        if offer.size <= size {
             other.remember(head);
-        } else if let Err(EntryError::UpgradeNeeded { version }) = extended {
-            self.keep_unread(head, version, offer.fresh.get(read..).unwrap_or_default(), false);
+        } else if let Err(error) = extended {
+            self.stop_other(head, size, behind(offer.fresh, size - offer.common), error);
         }
         Admission::Fork
+    }
+
+    /// Remembers the head that the other branch cannot reach, so that others come to hold the entries before.
+    fn stop_other(&mut self, head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) {
+        if let EntryError::UpgradeNeeded { version } = error {
+            return self.keep_unread(head, version, leaves, false);
+        }
+        let size = head.checkpoint().size;
+        if self.stopped_other().is_none_or(|held| held.head.checkpoint().size < size) {
+            self.stopped = Some(Arc::new(Frozen::at(head, number, leaves, error)));
+        }
     }
 
     fn start_other(&self, offer: &Offer<'_>) -> Option<(Branch, Result<(), EntryError>)> {
@@ -288,4 +305,9 @@ impl Register {
         let extended = other.extend(offer.fresh);
         Some((other, extended))
     }
+}
+
+/// The leaves after the first `count`.
+fn behind(leaves: &[Bytes], count: u64) -> &[Bytes] {
+    usize::try_from(count).ok().and_then(|count| leaves.get(count..)).unwrap_or_default()
 }

@@ -158,10 +158,6 @@ impl Branch {
         self.stands.last_key_value().map(|(_, stand)| stand)
     }
 
-    pub(super) fn newest_head_size(&self) -> u64 {
-        self.stands.last_key_value().map_or(0, |(size, _)| *size)
-    }
-
     /// Largest quorum checkpoint in a range of sizes.
     pub(super) fn quorum_in(&self, from: Bound<u64>, to: Bound<u64>) -> Option<u64> {
         self.quorums.range((from, to)).next_back().copied()

@@ -349,7 +349,7 @@ pub struct Binding {
 }
 
 /// The point up to which the register before still counts for withdrawals.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct After {
     /// The old register's origin.
     pub origin: String,

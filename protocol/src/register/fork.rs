@@ -8,6 +8,8 @@
 //!
 //! Deterministic CBOR; notes are text. A size of 0 proves nothing: any root follows from the empty tree.
 
+pub mod report;
+
 use std::fmt;
 
 use crate::codec::{CborError, Reader, Writer};

@@ -304,9 +304,7 @@ fn merge(into: &mut [u64], marks: &[u64]) {
 /// What stood rejected in the old register at `after` stays so; else nothing, or unusable when that is not known.
 fn floor(bodies: &Bodies, query: &StatusQuery<'_>, key: &RecordKey, recovery: Recovery<'_>) -> Option<Fact<u8>> {
     let after = recovery.after;
-    let old = recovery.old.filter(|old| old.origin() == after.origin);
-    let mut branches = old.into_iter().flat_map(|old| [Some(&old.main), old.other.as_ref()]).flatten();
-    let Some(branch) = branches.find(|branch| branch.tree().root_at(after.size) == Some(after.root)) else {
+    let Some(branch) = recovery.old.and_then(|old| old.branch_with(after)) else {
         return Some(Fact::new(Outcome::Unusable, Reason::AfterNotHeld));
     };
     let was = index_reader(bodies, query)(branch.digest_at(after.size, key).as_ref());

@@ -45,6 +45,29 @@ pub struct Frozen {
     pub error: EntryError,
 }
 
+impl Frozen {
+    /// What stopped a branch that held `number` entries under `head`, of which these came after them.
+    pub(super) fn at(head: SignedHead, number: u64, leaves: &[Bytes], error: EntryError) -> Self {
+        let (entry, rest) =
+            leaves.split_first().map_or((Bytes::new(), Vec::new()), |(e, rest)| (e.clone(), rest.to_vec()));
+        Self { head, number, entry, rest, error }
+    }
+
+    /// Visits the entries from the invalid one on.
+    pub fn leaves(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.entry).chain(&self.rest)
+    }
+
+    /// True when the invalid entry comes right after the last of this branch.
+    fn continues(&self, branch: &Branch) -> bool {
+        let edge = branch.tree().edge(self.number).filter(|_| branch.size() == self.number);
+        edge.is_some_and(|mut edge| {
+            self.leaves().for_each(|leaf| edge.append(leaf));
+            edge.root() == self.head.checkpoint().root
+        })
+    }
+}
+
 /// Why a state was not taken as a register's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -76,7 +99,11 @@ pub struct Register {
     pub(super) main: Branch,
     pub(super) other: Option<Branch>,
     pub(super) fork: Option<Arc<ForkProof>>,
+    /// Whether the proof holds under the keys bound now, so that others can check it.
+    fork_is_current: bool,
     pub(super) frozen: Option<Arc<Frozen>>,
+    /// The largest head that the other branch cannot reach, for an entry under it is not valid.
+    pub(super) stopped: Option<Arc<Frozen>>,
     pub(super) unread: Option<Arc<Unread>>,
     w: u64,
     /// The keys `trust/*/recognize/*` at W, sorted.
@@ -93,7 +120,9 @@ impl Register {
             main: Branch::new(),
             other: None,
             fork: None,
+            fork_is_current: false,
             frozen: None,
+            stopped: None,
             unread: None,
             w: 0,
             recognitions: Arc::default(),
@@ -148,6 +177,7 @@ impl Register {
     /// Binds other keys. Heads held stay; whether one is signed by the keys of a path, its signers tell.
     pub fn bind(&mut self, keys: &[VerifierKey]) {
         self.keys = keys.into();
+        self.fork_is_current = self.fork.as_ref().is_some_and(|proof| proof.check(&self.origin, keys).is_ok());
     }
 
     /// Returns the quorum and its admitting witnesses.
@@ -333,6 +363,18 @@ impl Register {
         self.fork.as_ref()
     }
 
+    /// Returns the fork proof if it holds under the keys bound now. One that was admitted under others is kept, and
+    /// nobody who binds only those of now can be told of it.
+    pub fn fork_proof_current(&self) -> Option<&Arc<ForkProof>> {
+        self.fork.as_ref().filter(|_| self.fork_is_current)
+    }
+
+    pub(super) fn keep_fork(&mut self, proof: ForkProof) {
+        if self.fork.is_none() {
+            (self.fork, self.fork_is_current) = (Some(Arc::new(proof)), true);
+        }
+    }
+
     /// Returns the last size that both branches have in common, when another branch is held.
     pub fn fork_point(&self) -> Option<u64> {
         self.other.as_ref().map(Branch::base)
@@ -359,6 +401,17 @@ impl Register {
         other.stand(other.quorum_in(Excluded(other.base()), Unbounded)?).map(Arc::as_ref)
     }
 
+    /// Returns what froze the register, if it continues the main branch: the branches may have changed places since.
+    pub fn frozen_main(&self) -> Option<&Arc<Frozen>> {
+        self.frozen.as_ref().filter(|frozen| frozen.continues(&self.main))
+    }
+
+    /// Returns the head that the other branch stopped below, at an entry that is not valid.
+    pub fn stopped_other(&self) -> Option<&Arc<Frozen>> {
+        let other = self.other.as_ref()?;
+        self.stopped.iter().chain(&self.frozen).find(|stopped| stopped.continues(other))
+    }
+
     /// Returns what froze the register.
     pub fn frozen(&self) -> Option<&Arc<Frozen>> {
         self.frozen.as_ref()
@@ -380,9 +433,7 @@ impl Register {
     pub fn add_fork_proof(&mut self, proof: ForkProof) -> Result<bool, ForkError> {
         proof.check(&self.origin, &self.keys)?;
         let new = self.fork.is_none();
-        if new {
-            self.fork = Some(Arc::new(proof));
-        }
+        self.keep_fork(proof);
         Ok(new)
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fork::ForkProof;
-use super::state::Register;
+use super::state::{Frozen, Register};
 use crate::log::checkpoint::SignedHead;
 use crate::log::merkle::{self, Edge, Tree};
 
@@ -44,6 +44,10 @@ pub struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
+    fn of_frozen(frozen: &'a Frozen) -> Self {
+        Self { head: &frozen.head, number: frozen.number, first: Some(&frozen.entry), rest: &frozen.rest }
+    }
+
     /// Visits the entries.
     pub fn entries(self) -> impl Iterator<Item = &'a Bytes> {
         self.first.into_iter().chain(self.rest)
@@ -58,15 +62,18 @@ impl Register {
 
     /// Returns what stands on the main branch behind its last entry: what froze it, or what cannot be read.
     pub fn tail(&self) -> Option<Tail<'_>> {
-        if let Some(frozen) = &self.frozen {
-            return Some(Tail {
-                head: &frozen.head,
-                number: frozen.number,
-                first: Some(&frozen.entry),
-                rest: &frozen.rest,
-            });
-        }
-        let unread = self.unread.as_ref().filter(|unread| unread.on_main)?;
+        self.frozen_main().map(|frozen| Tail::of_frozen(frozen)).or_else(|| self.tail_unread(true))
+    }
+
+    /// Returns what stands on the other branch of a fork behind its last entry: with it others come to hold the entries
+    /// before, which can withdraw.
+    pub fn tail_other(&self) -> Option<Tail<'_>> {
+        let stopped = self.stopped_other().map(|stopped| Tail::of_frozen(stopped));
+        stopped.or_else(|| self.other.as_ref().and_then(|_| self.tail_unread(false)))
+    }
+
+    fn tail_unread(&self, on_main: bool) -> Option<Tail<'_>> {
+        let unread = self.unread.as_ref().filter(|unread| unread.on_main == on_main)?;
         Some(Tail { head: &unread.head, number: unread.number, first: None, rest: &unread.entries })
     }
 

@@ -10,6 +10,8 @@ use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
 use crate::log::view::View;
+use crate::register::entry::Entry;
+use crate::register::fact::After;
 use crate::register::record::RecordKey;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -50,6 +52,7 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
             let fork = replica.chain().fork_of(*version);
             fork.map(|fork| Response::CharterFork(fork.sides.map(|side| Bytes::from(side.note().to_string())).into()))
         }
+        Request::Past { after, first } => past(replica, after, *first),
     };
     found.unwrap_or(Response::NotHeld)
 }
@@ -142,14 +145,21 @@ fn body(replica: &Replica, digest: &Digest, offset: u64, base: Option<&Digest>) 
     Some(Response::Body { total: whole.len() as u64, is_delta, piece: whole.slice(from..to) })
 }
 
+/// Entries of an old register, whoever names it: the root says that they are the ones asked for.
+fn past(replica: &Replica, after: &After, first: u64) -> Option<Response> {
+    let entries = replica.past(after)?.entries_to(after, first)?;
+    Some(Response::Past(step(entries.map(|entry| entry.bytes().clone()))))
+}
+
 fn fork(replica: &Replica, origin: &str) -> Option<Response> {
     let register = replica.register(origin)?;
-    let proof = Bytes::from(register.fork_proof()?.encode());
+    let proof = Bytes::from(register.fork_proof_current()?.encode());
     let fits = |message: &HeadMessage| message.entries.iter().map(Bytes::len).sum::<usize>() <= limits::STEP_SIZE_MAX;
     let witnessed = register.stand_other_witnessed().and_then(|stand| other_message(register, stand)).filter(fits);
     // The newest that one response carries whole: entries that do not reach their head prove nothing.
     let stands: Vec<&Stand> = register.stands_other().collect();
-    let newest = stands.iter().rev().filter_map(|stand| other_message(register, stand)).find(fits);
+    let newest = stands.iter().rev().filter_map(|stand| other_message(register, stand));
+    let newest = stopped_message(register).into_iter().chain(newest).find(fits);
     let newest = newest.filter(|newest| witnessed.as_ref().is_none_or(|w| w.checkpoint.size < newest.checkpoint.size));
     Some(Response::Fork { proof, other: witnessed.into_iter().chain(newest).collect() })
 }
@@ -160,6 +170,15 @@ pub(crate) fn other_message(register: &Register, stand: &Stand) -> Option<HeadMe
     message.first = register.fork_point()?;
     let count = usize::try_from(message.checkpoint.size.checked_sub(message.first)?).ok()?;
     message.entries = register.entries_other().take(count).map(|entry| entry.bytes().clone()).collect();
+    Some(message)
+}
+
+/// The head that the other branch cannot reach, with all entries under it from the fork point on.
+pub(crate) fn stopped_message(register: &Register) -> Option<HeadMessage> {
+    let tail = register.tail_other()?;
+    let mut message = bare_head(tail.head);
+    message.first = register.fork_point()?;
+    message.entries = register.entries_other().map(Entry::bytes).chain(tail.entries()).cloned().collect();
     Some(message)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::message::{BodyItem, HeadMessage, MessageError, Signed};
+use super::message::{BodyItem, HeadMessage, MessageError, PastMessage, Signed};
 use crate::charter::{SignedCharter, WitnessSet};
 use crate::digest::Digest;
 use crate::key::{Algorithm, VerifierKey};
@@ -17,6 +17,8 @@ use crate::log::view::{Frontier, SignedView, View, ViewError, ViewMessage};
 use crate::log::witness_proof::{WitnessProof, WitnessProofError};
 use crate::register::body::Record;
 use crate::register::fork::{ForkError, ForkProof};
+use crate::register::past::PastError;
+use crate::register::state::{Register, Witnessing};
 use crate::status::delta::Delta;
 
 /// Why what a peer sent does not count. Whose fault it is decides what becomes of the peer.
@@ -37,6 +39,9 @@ pub enum Fault {
     /// A fork proof that does not hold.
     #[error("the fork proof does not hold")]
     Fork(#[from] ForkError),
+    /// Entries that are not those of the old register.
+    #[error("the old register does not hold")]
+    Past(#[from] PastError),
     /// No key that is known here has signed.
     #[error("no key that is known here has signed")]
     UnknownKey,
@@ -53,7 +58,10 @@ impl Fault {
     /// A node that is ahead of us, or behind, is never at fault.
     pub fn is_the_senders(&self) -> bool {
         match self {
-            Self::Message(_) | Self::Fork(_) => true,
+            Self::Message(_) | Self::Past(_) => true,
+            // A proof by keys that are bound no more, or not yet.
+            Self::Fork(ForkError::Head(HeadError::Note(NoteError::UnknownKey))) => false,
+            Self::Fork(_) => true,
             Self::Head(HeadError::Note(note)) | Self::Statement(note) => *note != NoteError::UnknownKey,
             Self::Head(HeadError::Checkpoint(_) | HeadError::WrongOrigin) => true,
             // Another network's view came from a node that does not belong here; a witness that we do not know, or a
@@ -230,6 +238,13 @@ pub enum Job {
         /// Its cosignature key.
         key: VerifierKey,
     },
+    /// Of an old register.
+    Past {
+        /// As it came.
+        message: PastMessage,
+        /// Whose cosignatures would count.
+        witnessing: Arc<Witnessing>,
+    },
 }
 
 /// What a job found.
@@ -247,6 +262,8 @@ pub enum Checked {
     Witness(Arc<WitnessProof>),
     /// Cosignatures by a key of our own; what it did not sign is left out.
     Own(Vec<Cosignature>),
+    /// An old register.
+    Past(PastMessage, Arc<Register>),
 }
 
 impl Job {
@@ -274,6 +291,10 @@ impl Job {
                     Cosignature::verify(&checkpoint, &signed.line(key.name()), &witness, &key).ok()
                 };
                 Ok(Checked::Own(statements.into_iter().filter_map(own).collect()))
+            }
+            Self::Past { message, witnessing } => {
+                let register = Register::up_to(&message.after, &message.entries, witnessing)?;
+                Ok(Checked::Past(message, Arc::new(register)))
             }
         }
     }

@@ -30,7 +30,7 @@ use submission::Underway;
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
 use super::fence::Fence;
 use super::message::{
-    EvidenceMessage, ForkMessage, HeadMessage, MessageError, Request, Response, Signed, StatementMessage,
+    EvidenceMessage, ForkMessage, HeadMessage, MessageError, PastMessage, Request, Response, Signed, StatementMessage,
 };
 use super::peers::Peers;
 use super::watch::Watch;
@@ -43,6 +43,7 @@ use crate::log::view::Leaf;
 use crate::log::witness_proof::WitnessProof;
 use crate::register::admission::Admission;
 use crate::register::body::Record;
+use crate::register::fact::After;
 use crate::register::fork::ForkProof;
 use crate::register::state::{Register, Stand};
 use crate::replica::Replica;
@@ -131,11 +132,16 @@ enum Parked {
     },
     /// What shows that a change of witnesses is done.
     ChangeSeen,
+    Past {
+        after: After,
+        register: Arc<Register>,
+        source: Source,
+    },
 }
 
 /// The replication machine of one node.
 pub struct Machine {
-    replica: Replica,
+    pub(super) replica: Replica,
     duties: Duties,
     pub(super) peers: Peers,
     pub(super) fence: Fence,
@@ -328,6 +334,15 @@ impl Machine {
         Some(Job::Fork { origin: message.origin, proof: message.proof, keys })
     }
 
+    fn past_job(&self, message: PastMessage) -> Job {
+        let witnessing = self.replica.witnessing().clone();
+        Job::Past { message, witnessing }
+    }
+
+    pub(super) fn check_past(&mut self, message: PastMessage, peer: &Peer) {
+        self.check(self.past_job(message), Source::Sync(peer.clone()));
+    }
+
     fn check(&mut self, job: Job, source: Source) {
         // A submission has one check at a time, so peers that fill the queue do not shut the operator out.
         if self.checks.len() >= limits::CHECKS_MAX && !source.is_local() {
@@ -368,6 +383,10 @@ impl Machine {
             Ok(Checked::View(view)) => self.view_checked(view, &source),
             Ok(Checked::Witness(proof)) => self.offer_witness_proof(proof, source),
             Ok(Checked::Own(cosignatures)) => self.own_checked(cosignatures, &source),
+            Ok(Checked::Past(message, register)) => {
+                let frames = vec![Durable::Past(Bytes::from(message.encode()))];
+                self.park(None, frames, Parked::Past { after: message.after, register, source });
+            }
         }
     }
 
@@ -618,6 +637,14 @@ impl Machine {
             Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
             Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
             Parked::ChangeSeen => {}
+            Parked::Past { after, register, source } => {
+                let kept = self.replica.keep_past(&after, register);
+                if kept {
+                    self.outputs.push(Output::Changed);
+                    self.want_bodies(source.peer().as_ref());
+                }
+                self.part_done(&source, Ok(kept));
+            }
         }
         if let (Some(origin), Some(queue)) = (origin, queue) {
             for change in queue {
@@ -635,6 +662,7 @@ impl Machine {
             | Parked::Bodies { source, .. }
             | Parked::Charter { source, .. }
             | Parked::WitnessProof { source, .. }
+            | Parked::Past { source, .. }
             | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
             }
@@ -866,8 +894,9 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
         })
         .collect();
     let sizes = (register.size_newest(), register.size_witnessed(), register.size_other());
-    let unread = register.unread().map(|unread| unread.head.checkpoint().clone());
-    (sizes, register.is_forked(), register.frozen().is_some(), unread, stands)
+    let tails = (register.tail(), register.tail_other());
+    let tails = [tails.0, tails.1].map(|tail| tail.map(|tail| tail.head.checkpoint().clone()));
+    (sizes, register.is_forked(), register.frozen().is_some(), tails, stands)
 }
 
 fn cosignature_bytes(cosignature: &Cosignature) -> Bytes {

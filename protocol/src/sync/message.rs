@@ -4,6 +4,7 @@
 //! heads       [origin, size, root, [own signature…], [cosignature…], first, [entry…], [body item…]]
 //! statements  [0, origin, size, root, [cosignature…]]  |  [1, view message]
 //! forks       [origin, fork proof]  |  [0, witness proof]
+//! past        [origin, size, root, [entry…]]                                  never gossiped
 //! signature   4-byte key id ‖ signature (64 bytes), or ‖ time (8 bytes, big-endian) ‖ signature
 //! body item   [0, body]  |  [1, delta]
 //! ```
@@ -19,6 +20,7 @@ use crate::key::check_name;
 use crate::limits;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::note::{Note, SignatureLine};
+use crate::register::fact::After;
 
 /// Why a message was refused: its sender does not speak the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,7 +163,7 @@ impl HeadMessage {
         let own = read_all(r, "signatures", limits::NOTE_SIGNATURES_MAX, Signed::read)?;
         let cosignatures = read_all(r, "cosignatures", limits::NOTE_SIGNATURES_MAX, Signed::read)?;
         let first = r.uint()?;
-        let entries = read_all(r, "entries", limits::MESSAGE_ENTRIES_MAX, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))?;
+        let entries = read_entries(r)?;
         let bodies = read_all(r, "bodies", limits::MESSAGE_ENTRIES_MAX, |r| {
             r.array_len(2)?;
             match r.uint()? {
@@ -289,6 +291,38 @@ impl EvidenceMessage {
     }
 }
 
+/// The entries of an old register up to the point that a binding names; in bundles, submissions and the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastMessage {
+    /// The point.
+    pub after: After,
+    /// Every entry before it.
+    pub entries: Vec<Bytes>,
+}
+
+impl PastMessage {
+    /// Writes the message.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new();
+        w.array(4);
+        write_after(&mut w, &self.after);
+        write_all(&mut w, &self.entries, |e, w| {
+            w.bytes(e);
+        });
+        w.into_bytes()
+    }
+
+    /// Reads a message.
+    pub fn decode(data: &[u8]) -> Result<Self, MessageError> {
+        check_size(data, limits::BATCH_SIZE_MAX)?;
+        let mut r = Reader::new(data);
+        r.array_len(4)?;
+        let message = Self { after: read_after(&mut r)?, entries: read_entries(&mut r)? };
+        r.finish()?;
+        Ok(message)
+    }
+}
+
 /// A place in the frontier trie: the first `nibbles.len()` half-bytes of SHA-256(origin).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prefix(pub Vec<u8>);
@@ -376,6 +410,13 @@ pub enum Request {
         /// The version.
         version: u64,
     },
+    /// Entries of an old register, up to the point that a binding names.
+    Past {
+        /// The point.
+        after: After,
+        /// The first entry wanted.
+        first: u64,
+    },
 }
 
 impl Request {
@@ -397,6 +438,11 @@ impl Request {
             Self::Own { witness, after } => w.array(3).uint(7).text(witness).text(after),
             Self::WitnessProof { witness, key } => w.array(3).uint(8).text(witness).bytes(key),
             Self::CharterFork { version } => w.array(2).uint(9).uint(*version),
+            Self::Past { after, first } => {
+                w.array(5).uint(10);
+                write_after(&mut w, after);
+                w.uint(*first)
+            }
         };
         w.into_bytes()
     }
@@ -433,6 +479,7 @@ impl Request {
             }
             (8, 3) => Self::WitnessProof { witness: read_origin(&mut r)?, key: *r.array_of()? },
             (9, 2) => Self::CharterFork { version: r.uint()? },
+            (10, 5) => Self::Past { after: read_after(&mut r)?, first: r.uint()? },
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -577,6 +624,8 @@ pub enum Response {
     },
     /// To [`Request::WitnessProof`].
     WitnessProof(Bytes),
+    /// To [`Request::Past`]: entries from the one asked for on, as many as fit.
+    Past(Vec<Bytes>),
 }
 
 impl Response {
@@ -658,6 +707,12 @@ impl Response {
             Self::WitnessProof(proof) => {
                 w.array(2).uint(8).bytes(proof);
             }
+            Self::Past(entries) => {
+                w.array(2).uint(10);
+                write_all(&mut w, entries, |e, w| {
+                    w.bytes(e);
+                });
+            }
         }
         w.into_bytes()
     }
@@ -721,6 +776,7 @@ impl Response {
                 }
             }
             (8, 2) => Self::WitnessProof(Bytes::copy_from_slice(r.bytes()?)),
+            (10, 2) => Self::Past(read_entries(&mut r)?),
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
         r.finish()?;
@@ -777,6 +833,19 @@ fn read_checkpoint(r: &mut Reader<'_>) -> Result<Checkpoint, MessageError> {
         return Err(MessageError::Range("the root of an empty log"));
     }
     Ok(Checkpoint { origin, size, root })
+}
+
+fn write_after(w: &mut Writer, after: &After) {
+    w.text(&after.origin).uint(after.size).bytes(after.root.as_bytes());
+}
+
+fn read_after(r: &mut Reader<'_>) -> Result<After, MessageError> {
+    let Checkpoint { origin, size, root } = read_checkpoint(r)?;
+    Ok(After { origin, size, root })
+}
+
+fn read_entries(r: &mut Reader<'_>) -> Result<Vec<Bytes>, MessageError> {
+    read_all(r, "entries", limits::MESSAGE_ENTRIES_MAX, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))
 }
 
 fn read_tree_size(r: &mut Reader<'_>) -> Result<u64, MessageError> {
@@ -850,11 +919,18 @@ mod tests {
             Response::NotHeld,
             Response::Own { statements: vec![(checkpoint(), Signed { id: [1; 4], blob: vec![1; 72] })], more: true },
             Response::WitnessProof(Bytes::from_static(b"proof")),
+            Response::Past(vec![Bytes::from_static(b"entry"), Bytes::new()]),
         ]
+    }
+
+    fn past() -> PastMessage {
+        let Checkpoint { origin, size, root } = checkpoint();
+        PastMessage { after: After { origin, size, root }, entries: vec![Bytes::from_static(b"entry")] }
     }
 
     #[test]
     fn messages_have_one_encoding() {
+        assert_eq!(PastMessage::decode(&past().encode()), Ok(past()));
         assert_eq!(HeadMessage::decode(&head().encode(), limits::GOSSIP_SIZE_MAX), Ok(head()));
         for statement in [
             StatementMessage::Cosignatures(checkpoint(), head().cosignatures),
@@ -880,6 +956,7 @@ mod tests {
             Request::WitnessProof { witness: "A".to_owned(), key: [1, 2, 3, 4] },
             Request::Fork { origin: "a/b".to_owned() },
             Request::Charter { version: 2 },
+            Request::Past { after: past().after, first: 1 },
             Request::CharterFork { version: 2 },
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));

@@ -13,12 +13,13 @@ use super::fence::Compared;
 use super::frontier::FrontierTrie;
 use super::machine::Machine;
 use super::message::{
-    ForkMessage, FrontierLeaf, FrontierNode, HeadMessage, Prefix, Request, Response, StatementMessage,
+    ForkMessage, FrontierLeaf, FrontierNode, HeadMessage, PastMessage, Prefix, Request, Response, StatementMessage,
 };
 use super::{Notice, Output, Pace, Peer};
 use crate::digest::Digest;
 use crate::limits;
 use crate::register::body::Record;
+use crate::register::fact::After;
 use crate::register::state::Register;
 use crate::replica::Replica;
 use crate::status::delta::Delta;
@@ -39,6 +40,13 @@ struct EntriesSoFar {
     entries: Vec<Bytes>,
     size: usize,
     responses: usize,
+}
+
+/// Entries of an old register that have come so far.
+struct PastSoFar {
+    peer: Peer,
+    entries: Vec<Bytes>,
+    size: usize,
 }
 
 /// A body that has come in part.
@@ -63,6 +71,9 @@ pub(super) struct Peers {
     bodies: BTreeMap<Digest, BodySoFar>,
     /// By witness.
     views: BTreeMap<String, ViewSoFar>,
+    pasts: BTreeMap<After, PastSoFar>,
+    /// The old register that was asked for last.
+    last_past: Option<After>,
     /// Of a register, the root of a head whose entries all came and can never be taken: a third branch, a later version.
     pub(super) refused: BTreeMap<String, Digest>,
     next_exchange_ms: u64,
@@ -80,6 +91,8 @@ impl Peers {
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
             views: BTreeMap::new(),
+            pasts: BTreeMap::new(),
+            last_past: None,
             refused: BTreeMap::new(),
             next_exchange_ms: 0,
             last_body: Digest([0; 32]),
@@ -97,6 +110,7 @@ impl Peers {
         self.states.remove(peer);
         self.entries.retain(|_, so_far| so_far.peer != *peer);
         self.bodies.retain(|_, so_far| so_far.peer != *peer);
+        self.pasts.retain(|_, so_far| so_far.peer != *peer);
         self.views.retain(|_, so_far| so_far.peer != *peer);
     }
 
@@ -198,6 +212,20 @@ impl Peers {
         }
     }
 
+    /// Asks a peer for old registers that nobody has brought yet: each time for the next few.
+    fn want_pasts(&mut self, peer: &Peer, replica: &Replica) {
+        let missing: Vec<&After> = replica.pasts_missing().collect();
+        let from = self.last_past.take();
+        let start = from.map_or(0, |last| missing.partition_point(|after| **after <= last));
+        let (before, behind) = missing.split_at(start.min(missing.len()));
+        for after in behind.iter().chain(before).take(limits::PASTS_ASKED_MAX) {
+            self.last_past = Some((*after).clone());
+            if !self.pasts.contains_key(*after) {
+                self.want(peer, Request::Past { after: (*after).clone(), first: 0 });
+            }
+        }
+    }
+
     /// A question about a peer's frontier was answered, or was not. The peer is compared once none is left.
     pub(super) fn frontier_done(&mut self, peer: &Peer, answered: bool) {
         let Some(state) = self.states.get_mut(peer) else { return };
@@ -251,6 +279,7 @@ impl Peers {
             Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
             Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
             Request::View { witness, .. } => drop(self.views.remove(witness)),
+            Request::Past { after, .. } => drop(self.pasts.remove(after)),
             Request::Frontier { .. }
             | Request::Fork { .. }
             | Request::Charter { .. }
@@ -322,6 +351,7 @@ impl Machine {
             }
             (Request::Charter { version }, Response::Charter(note)) => self.charter_came(&note, version, peer),
             (Request::CharterFork { .. }, Response::CharterFork(notes)) => self.charter_fork_came(&notes, peer),
+            (Request::Past { after, first }, Response::Past(entries)) => self.past_came(peer, after, first, entries),
             (request, _) => self.request_failed(peer, &request),
         }
     }
@@ -332,6 +362,9 @@ impl Machine {
             if held.is_none_or(|held| held.view().time < *time) && self.replica().names_witness(witness) {
                 self.peers.want_view(peer, witness);
             }
+        }
+        if prefix.0.is_empty() {
+            self.peers.want_pasts(peer, &self.replica);
         }
         match node {
             FrontierNode::Same => {}
@@ -366,7 +399,8 @@ impl Machine {
             self.replica().timestamps().get(&leaf.origin).and_then(|s| s.kept.as_ref()).map_or(0, |t| t.time());
         // Of a fork both branches are held here once; then the peer's other root is nothing new.
         let is_other_branch = |r: &Register| {
-            let mut heads = r.stands_other().map(|stand| stand.head().checkpoint());
+            let stopped = r.tail_other().map(|tail| tail.head.checkpoint());
+            let mut heads = r.stands_other().map(|stand| stand.head().checkpoint()).chain(stopped);
             heads.any(|head| head.size == leaf.newest && head.root == leaf.root)
         };
         let differs = |r: &Register| r.root_at(leaf.newest).is_some_and(|root| root != leaf.root);
@@ -444,6 +478,38 @@ impl Machine {
         newest.first = from;
         newest.entries = entries;
         self.check_head(newest, peer);
+    }
+
+    fn past_came(&mut self, peer: &Peer, after: After, first: u64, mut came: Vec<Bytes>) {
+        let mut so_far = match self.peers.pasts.remove(&after) {
+            Some(so_far) if so_far.peer != *peer => {
+                self.peers.pasts.insert(after, so_far);
+                return;
+            }
+            Some(so_far) => so_far,
+            None => PastSoFar { peer: peer.clone(), entries: Vec::new(), size: 0 },
+        };
+        let carried = came.iter().map(Bytes::len).sum::<usize>();
+        let progress = carried > limits::STEP_SIZE_MAX / 2 || came.len() == limits::MESSAGE_ENTRIES_MAX;
+        let continues = first == so_far.entries.len() as u64;
+        so_far.entries.append(&mut came);
+        so_far.size = so_far.size.saturating_add(carried);
+        let end = so_far.entries.len() as u64;
+        let held: usize = self.peers.pasts.values().map(|past| past.size).sum();
+        let room = held.saturating_add(so_far.size) <= limits::CATCH_UPS_SIZE_MAX;
+        if !continues || end > after.size || !room || so_far.size > limits::CATCH_UP_SIZE_MAX {
+            return;
+        }
+        if end < after.size {
+            if progress {
+                self.peers.pasts.insert(after.clone(), so_far);
+                self.peers.want(peer, Request::Past { after, first: end });
+            }
+            return;
+        }
+        if self.replica().pasts_missing().any(|missing| *missing == after) {
+            self.check_past(PastMessage { after, entries: so_far.entries }, peer);
+        }
     }
 
     fn body_came(

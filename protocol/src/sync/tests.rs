@@ -22,7 +22,9 @@ use crate::register::record::RecordKey;
 use crate::time::Time;
 
 mod charters;
+mod evidence;
 mod fence;
+mod recovery;
 
 const START_MS: u64 = 1_790_000_000_000;
 

@@ -65,7 +65,7 @@ impl<'a> Grounds<'a> {
     /// Returns the point up to which the register before the issuer's still counts, and that register if it is held.
     pub(super) fn recovery(&self) -> Option<(&After, Option<&'a Register>)> {
         let after = self.binding()?.after.as_ref()?;
-        Some((after, self.snapshot.held(&after.origin).map(|held| held.register())))
+        Some((after, self.snapshot.replica().past(after).map(AsRef::as_ref)))
     }
 
     /// Visits the registers that the verdict rests on: those of the path and the issuer's, each once.

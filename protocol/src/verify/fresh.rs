@@ -199,6 +199,7 @@ impl<'a> Found<'a> {
             (Some((code, reason, have, limit)), None) => {
                 self.problem(code, format!("{origin} was {reason}"), origin, have, limit);
             }
+            (None, Some(Code::RegisterFrozen)) => self.warn(Warning::RegisterFrozen),
             (None, Some(_)) => self.warn(Warning::RegisterForked),
             (None, None) => {}
         }

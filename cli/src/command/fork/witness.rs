@@ -1,12 +1,20 @@
 //! Proofs on witnesses: that one contradicted itself about a register.
 
+use std::path::Path;
+
 use data_encoding::BASE64;
 use serde::Serialize;
+use standfast_protocol::charter::SignedCharter;
+use standfast_protocol::limits;
+use standfast_protocol::log::note::Note;
 use standfast_protocol::log::witness_proof::{Contradiction, Said, Shown, WitnessProof, WitnessProofError};
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::time::Time;
 
+use crate::command::Context;
+use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Sign, Style, words};
+use crate::trust_source::{self, shown};
 
 /// A witness proof, with both statements as signed, and the file's bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -103,6 +111,69 @@ impl WitnessDocument {
         });
         text
     }
+}
+
+/// `fork verify` of a witness proof: by the charter of a file, or by those held here.
+pub(super) fn verify(context: &Context, file: &Path, proof: &WitnessProof, charter: Option<&Path>) -> CliResult {
+    let found = match charter {
+        Some(path) => {
+            let bytes = context.read(path, limits::NOTE_SIZE_MAX as u64)?;
+            let refused = |e: &dyn std::error::Error| {
+                let message = format!("{} is not a signed charter", shown(path));
+                CliError::new("charter-refused", Exit::Usage, message).because(e)
+            };
+            let note = Note::parse(&bytes).map_err(|e| refused(&e))?;
+            let signed = SignedCharter::authenticate_pinned(note).map_err(|e| refused(&e))?;
+            let charter = signed.charter();
+            proof.check(charter.network_id(), charter.signing_witnesses(0))
+        }
+        None => trust_source::load(context)?.snapshot.replica().check_witness_proof(proof),
+    };
+    let Shown { contradiction, told: [small, large], .. } = found.map_err(|error| match error {
+        WitnessProofError::UnknownWitness(_) => CliError::new(
+            "witness-unknown",
+            Exit::Open,
+            format!("who witness {} is, is not known here", proof.witness()),
+        )
+        .hint("check it by a charter that names it: standfast fork verify FILE --charter CHARTER"),
+        error => {
+            CliError::new("fork-refused", Exit::Refused, format!("{} proves nothing", shown(file))).because(&error)
+        }
+    })?;
+    let document = CheckDocument {
+        kind: "standfast/witness-check/v1",
+        holds: true,
+        witness: proof.witness().to_owned(),
+        register: small.head.origin.clone(),
+        form: contradiction.as_str(),
+        sizes: [small.head.size, large.head.size],
+        proof_sha256: proof.digest().to_string(),
+    };
+    context.output.result(&document, |style| {
+        let holds = format!("! the proof holds: witness {} contradicted itself", document.witness);
+        let mut text = style.in_color_of(Sign::Tampered, &holds);
+        text.push_str(&format!("\n  register  {}\n", words::origin_short(&document.register)));
+        let [small, large] = document.sizes.map(words::grouped);
+        text.push_str(&match contradiction {
+            Contradiction::EqualSize => format!("  proof     two roots at size {small}\n"),
+            Contradiction::LaterSmaller => format!("  proof     size {small} was named after size {large}\n"),
+            Contradiction::Inconsistent => format!("  proof     size {large} does not continue size {small}\n"),
+        });
+        text
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What a check found, as `--json` shows it.
+#[derive(Serialize)]
+struct CheckDocument {
+    kind: &'static str,
+    holds: bool,
+    witness: String,
+    register: String,
+    form: &'static str,
+    sizes: [u64; 2],
+    proof_sha256: String,
 }
 
 /// Returns the proof held of the witness of this name, in force or not.

@@ -48,11 +48,13 @@ pub enum FrameKind {
     Charter,
     /// A charter that the operator chose.
     Choice,
+    /// An old register up to the point that a binding names.
+    Past,
 }
 
 impl FrameKind {
     /// Every kind.
-    pub const ALL: [FrameKind; 8] = [
+    pub const ALL: [FrameKind; 9] = [
         FrameKind::Body,
         FrameKind::Batch,
         FrameKind::Statement,
@@ -61,6 +63,7 @@ impl FrameKind {
         FrameKind::Fork,
         FrameKind::Charter,
         FrameKind::Choice,
+        FrameKind::Past,
     ];
 
     pub(super) fn code(self) -> u8 {
@@ -73,6 +76,7 @@ impl FrameKind {
             FrameKind::Fork => 6,
             FrameKind::Charter => 7,
             FrameKind::Choice => 9,
+            FrameKind::Past => 10,
         }
     }
 

@@ -52,6 +52,11 @@ impl Machine {
                     self.put_back(register);
                 }
             }
+            Durable::Past(message) => {
+                if let Ok(PastMessage { after, entries }) = PastMessage::decode(message) {
+                    drop(self.replica.offer_past(&after, &entries));
+                }
+            }
             Durable::Charter(note) => {
                 // One that no more follows belongs to a side that the operator gave up later.
                 drop(self.replica.offer_charter(note));
