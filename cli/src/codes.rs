@@ -281,6 +281,11 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
             "a register on the path has two histories; what was witnessed still stands",
             "Report it; the proof: standfast fork list",
         ),
+        Warning::WitnessMisbehaved => (
+            "witness-misbehaved",
+            "a witness behind this data contradicted itself; whether it counts, the charter says",
+            "Report it to the holders of root keys; the proof: standfast fork list",
+        ),
         Warning::RegisterFrozen => (
             "register-frozen",
             "a register on the path stopped at an entry that is not valid; what was witnessed still stands",
@@ -320,8 +325,9 @@ pub fn of_warning(warning: Warning) -> (&'static str, &'static str, &'static str
 }
 
 /// All warnings.
-pub const WARNINGS: [Warning; 8] = [
+pub const WARNINGS: [Warning; 9] = [
     Warning::RegisterForked,
+    Warning::WitnessMisbehaved,
     Warning::RegisterFrozen,
     Warning::CharterForked,
     Warning::StaleTolerated,

@@ -38,6 +38,9 @@ pub struct Standing {
     pub registers: Vec<RegisterStanding>,
     /// Origins of forked registers.
     pub forks: Vec<String>,
+    /// Names of witnesses in force that contradicted themselves.
+    #[serde(default)]
+    pub witnesses_misbehaved: Vec<String>,
     /// Statuses that wait on this machine.
     #[serde(default)]
     pub batches: Vec<Waiting>,
@@ -163,6 +166,12 @@ pub struct Readiness {
     pub first: Option<(String, Option<u64>)>,
 }
 
+/// The witnesses that the charter in force names and that contradicted themselves.
+fn misbehaved(snapshot: &Snapshot) -> Vec<String> {
+    let named = snapshot.quorum().witnesses().keys();
+    named.filter(|name| snapshot.replica().proof_of_witness(name).is_some()).cloned().collect()
+}
+
 impl Standing {
     /// Makes the document of a snapshot; `node` is what is known of a node.
     pub fn of(snapshot: &Snapshot, policy: &Policy, now: Time, node: NodeStanding) -> Self {
@@ -190,6 +199,7 @@ impl Standing {
             ready_until_at: None,
             forks: registers.iter().filter(|r| r.state == "forked").map(|r| r.origin.clone()).collect(),
             registers,
+            witnesses_misbehaved: misbehaved(snapshot),
             batches: Vec::new(),
             overrides: Vec::new(),
         };

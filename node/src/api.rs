@@ -8,6 +8,7 @@
 //! POST /v1/publish                             an envelope
 //! GET  /v1/records/{register}/{record}         GET  /1.0/identifiers/{did}          DID Resolution 1.0
 //! POST /v1/verify?policy=NAME                  a credential
+//! POST /witness/add-checkpoint                 of a node that is a witness: C2SP tlog-witness
 //! GET  /v1/registers/{origin}/{file}           checkpoint, tiles, bodies (C2SP tlog-tiles)
 //! POST /authorization                          POST /recognition                    ToIP TRQP v2
 //! ```
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::error::NodeError;
 use crate::run::NodeHandle;
+use crate::witness;
 
 mod answer;
 mod did;
@@ -102,18 +104,38 @@ impl Drop for ApiServer {
 
 /// Listens and serves.
 pub(crate) async fn serve(handle: NodeHandle, config: &Config) -> Result<ApiServer, NodeError> {
-    let wanted = config.api.listen;
-    let api_error = |source| NodeError::Api { address: wanted, source };
-    let listener = TcpListener::bind(wanted).await.map_err(api_error)?;
-    let address = listener.local_addr().map_err(api_error)?;
+    let listener = bind(config.api.listen).await?;
+    let address = listener.1;
+    let door = config.witness.key.is_some().then(|| witness::on_api(handle.clone()));
     let shared = Shared {
         handle,
         heavy: Semaphore::new(HEAVY_MAX),
         verifying: Semaphore::new(HEAVY_MAX),
         loopback_only: address.ip().is_loopback(),
     };
+    Ok(start(listener, router(Arc::new(shared), door)))
+}
+
+/// Listens for checkpoints to be cosigned, and serves nothing else.
+pub(crate) async fn serve_witness(handle: NodeHandle, wanted: SocketAddr) -> Result<ApiServer, NodeError> {
+    let listener = bind(wanted).await?;
+    let mut router = witness::alone(handle);
+    if listener.1.ip().is_loopback() {
+        router = router.layer(middleware::from_fn(only_here));
+    }
+    Ok(start(listener, router))
+}
+
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let api_error = |source| NodeError::Api { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(api_error)?;
+    let address = listener.local_addr().map_err(api_error)?;
+    Ok((listener, address))
+}
+
+fn start((listener, address): (TcpListener, SocketAddr), router: Router) -> ApiServer {
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = axum::serve(listener, router(Arc::new(shared))).with_graceful_shutdown(async {
+    let served = axum::serve(listener, router).with_graceful_shutdown(async {
         // Told, or the node is gone.
         let _ = stopped.await;
     });
@@ -122,10 +144,10 @@ pub(crate) async fn serve(handle: NodeHandle, config: &Config) -> Result<ApiServ
             tracing::error!(%error, "the API has ended");
         }
     });
-    Ok(ApiServer { address, stop: Some(stop), task })
+    ApiServer { address, stop: Some(stop), task }
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<Shared>, door: Option<Router>) -> Router {
     let submissions = Router::new()
         .route("/v1/submit", post(submit::submit))
         .route("/v1/publish", post(submit::submit))
@@ -148,8 +170,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(middleware::from_fn_with_state(BODY_SIZE_MAX, announced))
         .merge(submissions)
         .fallback(not_there)
-        .layer(middleware::from_fn_with_state(shared.clone(), guard))
-        .with_state(shared)
+        .with_state(shared.clone())
+        .merge(door.unwrap_or_default())
+        .layer(middleware::from_fn_with_state(shared, guard))
 }
 
 async fn not_there() -> Response {
@@ -173,7 +196,9 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
         return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
     }
     let reads = [Method::GET, Method::HEAD].contains(request.method()) || TRQP.contains(&request.uri().path());
-    if !reads && !is_deliberate(request.headers()) {
+    // C2SP's clients know nothing of our header, and a page that asks for a cosignature gains nothing by it.
+    let is_open = request.uri().path() == witness::API_PATH;
+    if !reads && !is_open && !is_deliberate(request.headers()) {
         let message = "expected the header X-Standfast: 1, or the content type application/cbor";
         return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
     }
@@ -183,6 +208,15 @@ async fn guard(State(shared): App, request: Request<Body>, next: Next) -> Respon
     // What is held changes; only a handler that knows better says so.
     headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
     response.into_response()
+}
+
+/// Refuses requests that name another host.
+async fn only_here(request: Request<Body>, next: Next) -> Response {
+    if !host_is_here(request.headers(), request.uri()) {
+        let message = "expected a request whose Host names this machine";
+        return answer::refusal(StatusCode::FORBIDDEN, "usage", 2, message, &[]);
+    }
+    next.run(request).await
 }
 
 fn host_is_here(headers: &HeaderMap, uri: &Uri) -> bool {

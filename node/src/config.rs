@@ -12,6 +12,7 @@
 //!
 //! [witness]
 //! key = "customs"
+//! listen = "127.0.0.1:7413"    # `add-checkpoint` alone, to be put behind a proxy
 //! ```
 
 use std::collections::BTreeMap;
@@ -155,6 +156,7 @@ struct ApiText {
 #[serde(deny_unknown_fields, default)]
 struct WitnessText {
     key: Option<String>,
+    listen: Option<SocketAddr>,
     view_interval_s: Option<u64>,
 }
 
@@ -232,6 +234,8 @@ pub struct Api {
 pub struct Witness {
     /// The witness key in the key folder; `None`: this node is no witness.
     pub key: Option<String>,
+    /// Address and port of a listener for `add-checkpoint` alone; `None`: the API takes it too, and nothing else does.
+    pub listen: Option<SocketAddr>,
     /// Seconds between views.
     pub view_interval_s: u64,
 }
@@ -439,6 +443,7 @@ impl Config {
                     text.witness.key.map(Some),
                     None,
                 ),
+                listen: chooser.file("witness.listen", text.witness.listen.map(Some), None),
                 view_interval_s: chooser.file("witness.view_interval_s", text.witness.view_interval_s, VIEW_INTERVAL_S),
             },
             publisher: publisher(&mut chooser, text.publisher, marks.join("marks")),

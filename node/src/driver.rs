@@ -14,7 +14,8 @@ use libp2p::PeerId;
 use standfast_protocol::snapshot::Snapshot;
 use standfast_protocol::sync::check::{Checked, Fault, Job};
 use standfast_protocol::sync::{
-    Durable, Event, FenceReport, Gossip, Machine, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict,
+    DoorAnswer, DoorRequest, Durable, Event, FenceReport, Gossip, Machine, Notice, Output, Peer, Submission,
+    SubmitError, Topic, Verdict,
 };
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +52,7 @@ const NETWORK_AGAIN_S: (u64, u64) = (1, 60);
 /// What others ask of the task.
 pub(crate) enum Command {
     Submit(Submission, oneshot::Sender<Result<usize, SubmitError>>),
+    AddCheckpoint(Box<DoorRequest>, oneshot::Sender<DoorAnswer>),
     Fence(String, oneshot::Sender<Option<FenceReport>>),
     Stop,
     /// Ends the network task, as a panic in it would.
@@ -122,6 +124,8 @@ pub(crate) struct Driver {
     next_handle: u64,
     unheard: VecDeque<(Instant, Topic, Bytes)>,
     submissions: HashMap<u64, oneshot::Sender<Result<usize, SubmitError>>>,
+    /// Requests to cosign that wait for the disk; their number is bounded where they come in.
+    door: HashMap<u64, oneshot::Sender<DoorAnswer>>,
     peers: BTreeMap<Peer, ConnectedPeer>,
     changed: bool,
     published_at: Instant,
@@ -155,6 +159,7 @@ impl Driver {
             next_handle: 0,
             unheard: VecDeque::new(),
             submissions: HashMap::new(),
+            door: HashMap::new(),
             peers: BTreeMap::new(),
             changed: false,
             published_at: now,
@@ -178,6 +183,7 @@ impl Driver {
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Submit(submission, reply)) => self.submit(submission, reply).await,
+                    Some(Command::AddCheckpoint(request, reply)) => self.knock(request, reply).await,
                     Some(Command::Fence(origin, reply)) => {
                         // What is held is shown first: whoever asks goes on from it.
                         self.publish();
@@ -228,6 +234,12 @@ impl Driver {
         self.next_handle = self.next_handle.wrapping_add(1);
         self.submissions.insert(self.next_handle, reply);
         self.handle(Event::Submit(self.next_handle, submission)).await;
+    }
+
+    async fn knock(&mut self, request: Box<DoorRequest>, reply: oneshot::Sender<DoorAnswer>) {
+        self.next_handle = self.next_handle.wrapping_add(1);
+        self.door.insert(self.next_handle, reply);
+        self.handle(Event::AddCheckpoint(self.next_handle, request)).await;
     }
 
     async fn reported(&mut self, report: Report) {
@@ -395,8 +407,8 @@ impl Driver {
             Output::Persist(ticket, durables) => return self.persist(ticket, durables).err().map(|why| (ticket, why)),
             Output::Check(ticket, job) => match &*job {
                 // What says that something no longer counts overtakes the rest.
-                Job::Fork { .. } => self.waiting_checks.push_front((ticket, job)),
-                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } | Job::Past { .. } => {
+                Job::Fork { .. } | Job::Witness { .. } => self.waiting_checks.push_front((ticket, job)),
+                Job::Head { .. } | Job::Statements { .. } | Job::View { .. } | Job::Own { .. } | Job::Past { .. } => {
                     self.waiting_checks.push_back((ticket, job));
                 }
             },
@@ -405,6 +417,12 @@ impl Driver {
                     // The reader must find what it was told of.
                     self.publish();
                     let _ = reply.send(result);
+                }
+            }
+            Output::AddedCheckpoint(ticket, answer) => {
+                if let Some(reply) = self.door.remove(&ticket) {
+                    // Whoever asked may have gone meanwhile.
+                    let _ = reply.send(answer);
                 }
             }
             Output::Changed => {
@@ -528,6 +546,7 @@ impl Driver {
     async fn stop(mut self) -> Result<(), NodeError> {
         self.stopping = true;
         self.submissions.clear();
+        self.door.clear();
         let down = Net::Down { again: Instant::now(), wait_s: NETWORK_AGAIN_S.1 };
         if let Net::Up(network, events) = std::mem::replace(&mut self.net, down) {
             drop(events);

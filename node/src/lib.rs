@@ -14,3 +14,4 @@ mod replay;
 pub mod run;
 pub mod store;
 pub mod telemetry;
+mod witness;

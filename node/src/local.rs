@@ -110,6 +110,7 @@ impl LocalNode {
                     continue;
                 }
                 Output::Submitted(..)
+                | Output::AddedCheckpoint(..)
                 | Output::Publish(..)
                 | Output::Judge(..)
                 | Output::Request { .. }

@@ -17,13 +17,15 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use standfast_protocol::replica::Replica;
 use standfast_protocol::snapshot::Snapshot;
-use standfast_protocol::sync::{Duties, FenceReport, Pace, Submission, SubmitError, WitnessKeys};
+use standfast_protocol::sync::{
+    DoorAnswer, DoorRequest, Duties, FenceReport, Pace, Submission, SubmitError, WitnessKeys,
+};
 use standfast_protocol::time::Time;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, ApiServer};
-use crate::config::Config;
+use crate::config::{Config, Peers};
 pub use crate::driver::ConnectedPeer;
 use crate::driver::{Command, Driver, Parts, Windows};
 use crate::error::NodeError;
@@ -83,6 +85,17 @@ impl NodeHandle {
         Ok(result.await.map_err(|_| NodeError::Stopping)??)
     }
 
+    /// Asks the witness that this node is to cosign a checkpoint; returns once what it says is durable.
+    pub async fn add_checkpoint(&self, request: DoorRequest) -> Result<DoorAnswer, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.commands.try_send(Command::AddCheckpoint(Box::new(request), reply));
+        queued.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NodeError::Submit(SubmitError::Busy),
+            mpsc::error::TrySendError::Closed(_) => NodeError::Stopping,
+        })?;
+        answer.await.map_err(|_| NodeError::Stopping)
+    }
+
     /// Returns what is known of a register's newest head; `None` when nobody names the register.
     pub async fn fence(&self, origin: &str) -> Result<Option<FenceReport>, NodeError> {
         let (reply, report) = oneshot::channel();
@@ -137,6 +150,8 @@ pub struct Node {
     handle: NodeHandle,
     driver: JoinHandle<Result<(), NodeError>>,
     api: Option<ApiServer>,
+    /// The witness's own listener.
+    door: Option<ApiServer>,
     _file: NodeFile,
 }
 
@@ -191,7 +206,16 @@ impl Node {
         } else {
             None
         };
-        let file = NodeFile::write(&config.data_dir, api.as_ref().map(ApiServer::address))?;
+        let door = match config.witness.listen.filter(|_| config.witness.key.is_some()) {
+            Some(wanted) => {
+                let server = api::serve_witness(handle.clone(), wanted).await?;
+                reporter.tell(&Telling::Door { address: server.address() }, now());
+                Some(server)
+            }
+            None => None,
+        };
+        let addresses = [&api, &door].map(|server| server.as_ref().map(ApiServer::address));
+        let file = NodeFile::write(&config.data_dir, addresses)?;
         let parts = Parts {
             machine,
             writer,
@@ -204,7 +228,7 @@ impl Node {
             reporter,
         };
         let driver = tokio::spawn(Driver::new(parts).run());
-        Ok(Self { handle, driver, api, _file: file })
+        Ok(Self { handle, driver, api, door, _file: file })
     }
 
     /// Returns a handle on the node.
@@ -217,6 +241,11 @@ impl Node {
         self.api.as_ref().map(|api| format!("http://{}", api.address()))
     }
 
+    /// Returns the URL prefix under which this witness takes `add-checkpoint` on its own listener, if it has one.
+    pub fn witness_url(&self) -> Option<String> {
+        self.door.as_ref().map(|door| format!("http://{}", door.address()))
+    }
+
     /// Waits until the node ends by itself, which it only does when its disk is gone.
     pub async fn ended(&mut self) -> NodeError {
         match (&mut self.driver).await {
@@ -227,8 +256,8 @@ impl Node {
 
     /// Stops in order: nothing more is accepted, what is under way becomes durable, the snapshot is written.
     pub async fn stop(mut self) -> Result<(), NodeError> {
-        if let Some(api) = self.api.take() {
-            api.stop().await;
+        for server in [self.api.take(), self.door.take()].into_iter().flatten() {
+            server.stop().await;
         }
         // An error says that the driver has ended, and the join below says why.
         let _ = self.handle.commands.send(Command::Stop).await;
@@ -243,10 +272,12 @@ impl Node {
 struct NodeFile(PathBuf);
 
 impl NodeFile {
-    fn write(data_dir: &Path, api: Option<SocketAddr>) -> Result<Self, NodeError> {
+    fn write(data_dir: &Path, addresses: [Option<SocketAddr>; 2]) -> Result<Self, NodeError> {
         let path = data_dir.join(NODE_FILE_NAME);
-        let api = api.map(|address| format!("http://{address}"));
-        let document = serde_json::json!({"kind": "standfast/node/v1", "process": std::process::id(), "api": api});
+        let [api, witness] = addresses.map(|address| address.map(|address| format!("http://{address}")));
+        let process = std::process::id();
+        let document =
+            serde_json::json!({"kind": "standfast/node/v1", "process": process, "api": api, "witness": witness});
         let written = file::replace(&path, document.to_string().as_bytes(), file::PUBLIC);
         written.map_err(|source| NodeError::File { path: path.clone(), source })?;
         Ok(Self(path))
@@ -325,7 +356,15 @@ fn duties(
     let witness = config.witness.key.as_deref().map(|name| witness_keys(&config.data_dir, name, passphrase));
     let publishers = if config.publisher.timestamp { publishers(&config.data_dir)? } else { Vec::new() };
     let interval = config.publisher.timestamp_interval_s;
-    Ok(Duties::new(witness.transpose()?, publishers, config.witness.view_interval_s, interval))
+    let duties = Duties::new(witness.transpose()?, publishers, config.witness.view_interval_s, interval);
+    Ok(duties.alone(knows_nobody(config)))
+}
+
+/// True when this node will call nobody: then the only witness of a network need not wait for what peers say of it.
+fn knows_nobody(config: &Config) -> bool {
+    let Peers { static_peers, bootstrap, mdns, learn } = &config.peers;
+    let saved = *learn && config.data_dir.join(PEERS_FILE_NAME).exists();
+    static_peers.is_empty() && bootstrap.is_empty() && !mdns && !saved
 }
 
 fn witness_keys(

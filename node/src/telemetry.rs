@@ -68,6 +68,11 @@ pub enum Telling {
         /// Where.
         address: SocketAddr,
     },
+    /// The witness's own listener is served.
+    Door {
+        /// Where.
+        address: SocketAddr,
+    },
     /// A peer is there.
     PeerCame {
         /// Its peer id.
@@ -103,6 +108,7 @@ impl Telling {
             Self::NoWitness { .. } => "witness",
             Self::Listen { .. } => "listen",
             Self::Api { .. } => "api",
+            Self::Door { .. } => "witness",
             Self::PeerCame { .. } | Self::PeerWent { .. } => "peer",
             Self::NetworkEnded { .. } => "network",
             Self::Stop { .. } => "stop",
@@ -110,6 +116,9 @@ impl Telling {
                 Notice::Head { .. } => "head",
                 Notice::Quorum { .. } => "quorum",
                 Notice::Forked { .. } => "fork",
+                Notice::WitnessMisbehaved { .. } | Notice::OwnStatements { .. } | Notice::WitnessReady { .. } => {
+                    "witness"
+                }
                 Notice::Frozen { .. } => "frozen",
                 Notice::Charter { .. } | Notice::CharterForked { .. } | Notice::WitnessesChanged { .. } => "charter",
                 Notice::Refused { .. } => "refused",
@@ -136,6 +145,7 @@ impl Telling {
             Self::Listen { address } => address.clone(),
             Self::Api { address } if address.ip().is_loopback() => format!("http://{address}, this machine only"),
             Self::Api { address } => format!("http://{address}"),
+            Self::Door { address } => format!("takes checkpoints at http://{address}/add-checkpoint"),
             Self::PeerCame { peer, transport } => format!("+ {} by {transport}", short(peer)),
             Self::PeerWent { peer } => format!("- {}", short(peer)),
             Self::NetworkEnded { again_s } => format!("! ended by itself; starts again in {again_s} s"),
@@ -159,7 +169,7 @@ impl Telling {
             Self::Unsound => json!({"sound": false}),
             Self::NoWitness { key } => json!({"key": key, "named": false}),
             Self::Listen { address } => json!({"address": address}),
-            Self::Api { address } => json!({"url": format!("http://{address}")}),
+            Self::Api { address } | Self::Door { address } => json!({"url": format!("http://{address}")}),
             Self::PeerCame { peer, transport } => json!({"peer": peer, "transport": transport, "connected": true}),
             Self::PeerWent { peer } => json!({"peer": peer, "connected": false}),
             Self::NetworkEnded { again_s } => json!({"again_s": again_s}),
@@ -196,6 +206,19 @@ fn notice_text(notice: &Notice, witnesses_named: usize) -> String {
         Notice::Forked { origin, size } => {
             format!("! {}: two roots at size {}, proof kept", host(origin), grouped(*size))
         }
+        Notice::WitnessMisbehaved { witness, origin } => {
+            format!("! {} contradicted itself about {}, proof kept", foreign(witness), host(origin))
+        }
+        Notice::OwnStatements { witness, is_live: false } => {
+            format!(
+                "? peers hold statements of {} that this store lacks: nothing is signed below them",
+                foreign(witness)
+            )
+        }
+        Notice::OwnStatements { witness, is_live: true } => {
+            format!("! another machine signs as {}: nothing is signed here", foreign(witness))
+        }
+        Notice::WitnessReady { witness } => format!("{} knows what it said before, and signs", foreign(witness)),
         Notice::Frozen { origin, size } => {
             format!("! {}: a wrong entry is signed after size {}, proof kept", host(origin), grouped(*size))
         }
@@ -223,6 +246,9 @@ fn notice_facts(notice: &Notice, witnesses_named: usize) -> Value {
             json!({"register": origin, "size": size, "witnesses": witnesses, "witnesses_named": witnesses_named})
         }
         Notice::Forked { origin, size } | Notice::Frozen { origin, size } => json!({"register": origin, "size": size}),
+        Notice::WitnessMisbehaved { witness, origin } => json!({"witness": witness, "register": origin}),
+        Notice::OwnStatements { witness, is_live } => json!({"witness": witness, "elsewhere": is_live}),
+        Notice::WitnessReady { witness } => json!({"witness": witness, "ready": true}),
         Notice::Charter { version } | Notice::WitnessesChanged { version } => json!({"charter": version}),
         Notice::CharterForked { version, in_force } => json!({"charter": in_force, "forked": version}),
         Notice::Refused { peer, reason } => json!({"peer": &**peer, "reason": reason}),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! standfast bundle 1\n
-//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 5: [version, [charter note…]],
-//!  ? 6: [+ past message], ? 7: [+ fork report]}
+//! {0: [charter note…], 1: [register…], 2: [view message…], 3: [body…], ? 4: [+ witness proof],
+//!  ? 5: [version, [charter note…]], ? 6: [+ past message], ? 7: [+ fork report]}
 //! register = [[head message…], fork message or empty, [statement message…]]
 //! ```
 //!
@@ -20,6 +20,7 @@ use crate::codec::{CborError, Reader, Writer};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::note::{Note, NoteError};
+use crate::log::witness_proof::WitnessProof;
 use crate::register::body::Record;
 use crate::register::entry::Entry;
 use crate::register::fact::After;
@@ -200,6 +201,7 @@ pub struct Bundle {
     registers: Vec<Packed>,
     views: Vec<Bytes>,
     bodies: Vec<Bytes>,
+    witness_proofs: Vec<Bytes>,
     /// Old registers that bindings name, by their points.
     pasts: Vec<PastMessage>,
     /// Fork proofs of registers that nothing binds any more, by origin.
@@ -252,6 +254,7 @@ impl Bundle {
                 .map(|held| Bytes::from(held.whole_message().encode()))
                 .collect(),
             bodies: needed.iter().filter_map(|d| replica.bodies().get(d)).map(|r| r.body().clone()).collect(),
+            witness_proofs: replica.witness_proofs().values().map(|proof| Bytes::from(proof.encode())).collect(),
             registers: packed,
             pasts,
             reports: reports.values().take(limits::FORK_REPORTS_MAX).map(|report| ForkReport::clone(report)).collect(),
@@ -261,7 +264,8 @@ impl Bundle {
     /// Writes the file.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
-        let more = [self.choice.is_some(), !self.pasts.is_empty(), !self.reports.is_empty()];
+        let more =
+            [!self.witness_proofs.is_empty(), self.choice.is_some(), !self.pasts.is_empty(), !self.reports.is_empty()];
         w.map(4 + more.into_iter().filter(|is_there| *is_there).count());
         write_bytes(w.uint(0), &self.charters);
         w.uint(1).array(self.registers.len());
@@ -277,6 +281,9 @@ impl Bundle {
         }
         write_bytes(w.uint(2), &self.views);
         write_bytes(w.uint(3), &self.bodies);
+        if !self.witness_proofs.is_empty() {
+            write_bytes(w.uint(4), &self.witness_proofs);
+        }
         if let Some((version, sides)) = &self.choice {
             write_bytes(w.uint(5).array(2).uint(*version), sides);
         }
@@ -298,7 +305,7 @@ impl Bundle {
         }
         let mut r = Reader::new(data.strip_prefix(MAGIC).ok_or(BundleError::Magic)?);
         let members = r.map()?;
-        if !(4..=7).contains(&members) {
+        if !(4..=8).contains(&members) {
             return Err(CborError::Length { expected: 4, found: members }.into());
         }
         r.key(0)?;
@@ -312,10 +319,15 @@ impl Bundle {
         let views = read_bytes(&mut r)?;
         r.key(3)?;
         let bodies = read_bytes(&mut r)?;
-        let (mut choice, mut pasts, mut reports, mut before) = (None, Vec::new(), Vec::new(), 3);
+        let (mut witness_proofs, mut choice) = (Vec::new(), None);
+        let (mut pasts, mut reports, mut before) = (Vec::new(), Vec::new(), 3);
         for _ in 4..members {
             let key = r.uint()?;
             match key {
+                4 if before < key => {
+                    witness_proofs =
+                        read_some(&mut r, limits::WITNESS_PROOFS_MAX, |data| Ok(Bytes::copy_from_slice(data)))?;
+                }
                 5 if before < key => choice = Some(read_choice(&mut r)?),
                 6 if before < key => {
                     pasts = read_some(&mut r, limits::PASTS_MAX, |data| Ok(PastMessage::decode(data)?))?
@@ -328,7 +340,7 @@ impl Bundle {
             before = key;
         }
         r.finish()?;
-        Ok(Self { charters, choice, registers, views, bodies, pasts, reports })
+        Ok(Self { charters, choice, registers, views, bodies, witness_proofs, pasts, reports })
     }
 
     /// Opens the bundle by itself: its own first charter is the root of trust, which the caller has chosen by choosing
@@ -399,6 +411,18 @@ impl Bundle {
                 Ok(_) | Err(_) => report.views_unknown += 1,
             }
         }
+        for proof in &self.witness_proofs {
+            let altered = |error| BundleError::Altered {
+                origin: "a witness".to_owned(),
+                source: Fault::Witness(Box::new(error)),
+            };
+            let proof = WitnessProof::parse(proof).map_err(altered)?;
+            match replica.add_witness_proof(Arc::new(proof)) {
+                // Of a witness that no charter held here names.
+                Err(error) if error.is_the_senders() => return Err(altered(error)),
+                Ok(_) | Err(_) => {}
+            }
+        }
         replica.drop_unneeded_bodies();
         Ok(report)
     }
@@ -432,6 +456,7 @@ impl Bundle {
             heads: heads.collect(),
             statements: statements.chain(views).collect(),
             forks: registers.iter().filter_map(|p| p.fork.clone()).collect(),
+            witness_proofs: self.witness_proofs.clone(),
             pasts: self.pasts.clone(),
         })
     }

@@ -414,6 +414,14 @@ impl WitnessSet {
         Ok(set)
     }
 
+    /// A set of one admitting witness, for tests of what one says.
+    #[cfg(test)]
+    pub(crate) fn of_one(name: &str, cosign: VerifierKey, view: VerifierKey) -> Self {
+        let quorum = Quorum::parse(&format!("witness {name} {cosign}\nquorum {name}\n")).expect("a policy");
+        let kinds = [(name.to_owned(), WitnessKind { kind: Kind::Admitting, view })].into();
+        Self { quorum, kinds }
+    }
+
     /// Returns the quorum. W, the ages and the clock bound need it met by admitting witnesses alone.
     pub fn quorum(&self) -> &Quorum {
         &self.quorum

@@ -67,6 +67,22 @@ pub const STATUS_LIST_SIZE_MAX: u64 = 1 << 20;
 pub const DELTA_SIZE_MAX: usize = 64 * 1024;
 /// Bytes in a fork proof (`specs/register.md` §7).
 pub const FORK_PROOF_SIZE_MAX: usize = 4096;
+/// Bytes in a witness proof (`specs/witness.md` §4).
+pub const WITNESS_PROOF_SIZE_MAX: usize = 12 * 1024;
+/// Hashes of a trie's path in a witness proof (`specs/witness.md` §4); 16,384 registers have about 30.
+pub const WITNESS_PROOF_PATH_MAX: usize = 64;
+/// Witness proofs held (`specs/witness.md` §4): one for each key that a charter gave a witness.
+pub const WITNESS_PROOFS_MAX: usize = 1024;
+/// Hashes in a consistency proof (C2SP tlog-witness, `add-checkpoint`).
+pub const CONSISTENCY_HASHES_MAX: usize = 63;
+/// Bytes of the body of an `add-checkpoint` request (`specs/witness.md` §5): a note and the lines before it.
+pub const ADD_CHECKPOINT_SIZE_MAX: usize = NOTE_SIZE_MAX + 4 * 1024;
+/// Statements of one witness in one response (`specs/witness.md` §3).
+pub const OWN_STATEMENTS_MAX: usize = 256;
+/// Bytes of a view in one response (`specs/sync.md` §3).
+pub const VIEW_STEP_SIZE_MAX: usize = 128 * 1024;
+/// Bytes of views that have come in part, from all peers together (`specs/sync.md` §5).
+pub const VIEWS_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// Checkpoints below W that a register remembers, so that W can fall back to one (`specs/register.md` §6).
 pub const CHECKPOINTS_KEPT: usize = 256;
 /// Indices of one list that pending changes may reject at once (`specs/status.md` §5); more than 1 % as well.
@@ -124,7 +140,7 @@ pub const BITSTRING_SIZE_MAX: usize = 1024 * 1024;
 /// Bytes of a signed view (`specs/charter.md` §9).
 pub const VIEW_SIZE_MAX: usize = 4 * 1024;
 /// Bytes of a view with all its leaves (`specs/charter.md` §9).
-pub const VIEW_MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+pub const VIEW_MESSAGE_SIZE_MAX: usize = 5 * 1024 * 1024;
 /// Registers in a frontier (`specs/charter.md` §9).
 pub const FRONTIER_SIZE_MAX: usize = 16 * 1024;
 /// Bytes in a record body (`specs/register.md` §5): a status list of 1 MiB with its head.

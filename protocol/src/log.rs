@@ -8,3 +8,5 @@ pub mod policy;
 pub mod proof;
 pub mod tiles;
 pub mod view;
+pub mod witness;
+pub mod witness_proof;

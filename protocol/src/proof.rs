@@ -373,6 +373,15 @@ impl RecordProof {
     }
 }
 
+/// A log proof, and whose cosignatures of it count.
+struct Counted {
+    logged: Logged,
+    /// The newest time of each witness that counts.
+    times: BTreeMap<String, u64>,
+    /// The quorum time.
+    witnessed_at: Option<u64>,
+}
+
 impl Shown {
     /// A record of a register, at W, under a head by one of `keys`.
     fn of(
@@ -398,7 +407,7 @@ impl Shown {
     }
 
     fn verify(&self, charter: &Charter, reach: &Reach, now: u64) -> Result<ProvenStep, RecordProofError> {
-        let (logged, times, witnessed_at) = self.logged(charter, reach, now)?;
+        let Counted { logged, times, witnessed_at } = self.logged(charter, reach, now)?;
         let checkpoint = logged.head().checkpoint();
         let last = checkpoint.size.saturating_sub(1);
         if logged.index() != last {
@@ -426,16 +435,9 @@ impl Shown {
     /// The set of witnesses in force makes a head a witnessed one, and the one before it did in its time
     /// (`specs/charter.md` §7). A proof brings no other statements: that those that come are in force, their own times
     /// say, or the reader's clock. What the set before says later counts for nothing, not for the quorum time either.
-    ///
-    /// Returns the newest time of each witness that counts, and the quorum time.
-    fn logged(
-        &self,
-        charter: &Charter,
-        reach: &Reach,
-        now: u64,
-    ) -> Result<(Logged, BTreeMap<String, u64>, Option<u64>), RecordProofError> {
+    fn logged(&self, charter: &Charter, reach: &Reach, now: u64) -> Result<Counted, RecordProofError> {
         let mut refused = ProofError::Quorum;
-        let mut best = None;
+        let mut best: Option<Counted> = None;
         let horizon = now.saturating_add(limits::STATEMENT_AHEAD_MAX_S);
         let from = charter.before().map(|(_, from)| from);
         let before = charter.before().map(|(set, _)| (set, true));
@@ -465,9 +467,9 @@ impl Shown {
                         continue;
                     }
                     let witnessed_at = set.quorum().time(|name| kept.get(name).copied());
-                    let is_newer = best.as_ref().is_none_or(|(_, _, held)| witnessed_at > *held);
+                    let is_newer = best.as_ref().is_none_or(|best| witnessed_at > best.witnessed_at);
                     if is_newer {
-                        best = Some((logged, times, witnessed_at));
+                        best = Some(Counted { logged, times, witnessed_at });
                     }
                 }
                 Err(error) => refused = error,

@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::key::VerifierKey;
 use crate::limits;
 use crate::log::policy::Quorum;
+use crate::log::witness_proof::{Shown, WitnessProof, WitnessProofError};
 use crate::register::body::Bodies;
 use crate::register::fact::{After, Binding};
 use crate::register::fork::report::ForkReport;
@@ -100,7 +101,11 @@ pub struct Replica {
     bodies: Bodies,
     views: BTreeMap<String, Slots<Arc<HeldView>>>,
     timestamps: BTreeMap<String, Slots<Arc<Timestamp>>>,
+    witness_proofs: BTreeMap<WitnessKey, Arc<WitnessProof>>,
 }
+
+/// A witness by the name that a charter gives it, and the id of its cosignature key: with another key it is another one.
+pub type WitnessKey = (String, [u8; 4]);
 
 impl Replica {
     /// Begins with a charter and nothing else.
@@ -116,6 +121,7 @@ impl Replica {
             bodies: Bodies::default(),
             views: BTreeMap::new(),
             timestamps: BTreeMap::new(),
+            witness_proofs: BTreeMap::new(),
         };
         replica.rebind();
         replica
@@ -317,6 +323,33 @@ impl Replica {
     /// Returns publishers' timestamps by origin.
     pub fn timestamps(&self) -> &BTreeMap<String, Slots<Arc<Timestamp>>> {
         &self.timestamps
+    }
+
+    /// Returns the proofs that a witness contradicted itself, one for each key that a charter gave a witness.
+    pub fn witness_proofs(&self) -> &BTreeMap<WitnessKey, Arc<WitnessProof>> {
+        &self.witness_proofs
+    }
+
+    /// Returns the proof held of a witness under a key that the charter in force gives it.
+    pub fn proof_of_witness(&self, witness: &str) -> Option<&Arc<WitnessProof>> {
+        let mut keys = self.signing_witnesses().filter_map(|set| set.quorum().witnesses().get(witness));
+        keys.find_map(|key| self.witness_proofs.get(&(witness.to_owned(), key.id())))
+    }
+
+    /// Checks a witness proof by the keys that any charter held gives its witness, those of now first.
+    pub fn check_witness_proof(&self, proof: &WitnessProof) -> Result<Shown, WitnessProofError> {
+        let charters = self.charters().iter().rev().map(|signed| signed.charter());
+        proof.check(self.charter().network_id(), charters.flat_map(|charter| charter.signing_witnesses(0)))
+    }
+
+    /// Stores a witness proof that holds, for ever; false when one of the same key is held, or too many are.
+    pub fn add_witness_proof(&mut self, proof: Arc<WitnessProof>) -> Result<bool, WitnessProofError> {
+        let key = (proof.witness().to_owned(), self.check_witness_proof(&proof)?.key.id());
+        if self.witness_proofs.contains_key(&key) || self.witness_proofs.len() >= limits::WITNESS_PROOFS_MAX {
+            return Ok(false);
+        }
+        self.witness_proofs.insert(key, proof);
+        Ok(true)
     }
 
     /// Takes a view if it is newer than the one held of that witness.

@@ -18,13 +18,15 @@ pub mod check;
 pub mod duties;
 pub mod fence;
 pub mod frontier;
+mod learning;
 pub mod machine;
 pub mod message;
 pub mod peers;
+mod watch;
 
 pub use duties::{Duties, PublisherKey, WitnessKeys};
 pub use fence::{Beyond, FenceReport, WitnessAnswer};
-pub use machine::Machine;
+pub use machine::{DoorAnswer, DoorRequest, Machine};
 
 use crate::charter::CharterError;
 use crate::register::admission::Admission;
@@ -102,6 +104,8 @@ pub enum Event {
     PersistFailed(u64, String),
     /// The operator hands something in.
     Submit(u64, Submission),
+    /// Somebody asks this witness to cosign a checkpoint (C2SP tlog-witness).
+    AddCheckpoint(u64, Box<DoorRequest>),
     /// Time passes; about once a second. Randomness for jitter comes along.
     Tick {
         /// Uniformly random bits.
@@ -135,6 +139,8 @@ pub enum Output {
     Check(u64, Box<Job>),
     /// A submission is done: how much of it was new, or the first thing that was refused.
     Submitted(u64, Result<usize, SubmitError>),
+    /// What became of a request to cosign a checkpoint.
+    AddedCheckpoint(u64, DoorAnswer),
     /// What a verifier would see has changed.
     Changed,
     /// Worth telling the operator.
@@ -152,7 +158,7 @@ pub enum Durable {
     Statement(Bytes),
     /// What we are about to cosign or to vouch for: a [`StatementMessage`].
     Promise(Bytes),
-    /// A fork proof: a [`ForkMessage`].
+    /// A fork proof or a witness proof: a [`message::EvidenceMessage`].
     Fork(Bytes),
     /// A charter note.
     Charter(Bytes),
@@ -177,6 +183,8 @@ pub struct Submission {
     pub statements: Vec<StatementMessage>,
     /// Fork proofs.
     pub forks: Vec<ForkMessage>,
+    /// Witness proofs.
+    pub witness_proofs: Vec<Bytes>,
     /// Old registers that bindings name, among them those that heads above make known.
     pub pasts: Vec<PastMessage>,
 }
@@ -238,6 +246,25 @@ pub enum Notice {
         origin: String,
         /// The size of the smaller of the two heads.
         size: u64,
+    },
+    /// A witness contradicted itself.
+    WitnessMisbehaved {
+        /// Its name in the charter.
+        witness: String,
+        /// The register.
+        origin: String,
+    },
+    /// Other nodes hold statements by the keys of this witness that it does not remember.
+    OwnStatements {
+        /// The witness's name.
+        witness: String,
+        /// True when another machine signs with these keys: this one signs nothing any more.
+        is_live: bool,
+    },
+    /// A witness knows what it said before, and signs from now on.
+    WitnessReady {
+        /// The witness's name.
+        witness: String,
     },
     /// A register's key signed an invalid entry.
     Frozen {

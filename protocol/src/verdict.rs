@@ -218,6 +218,8 @@ impl Serialize for Code {
 pub enum Warning {
     /// A register on the path is forked; what was witnessed still stands.
     RegisterForked,
+    /// A witness that stands behind a register on the path contradicted itself; whether it counts, the charter says.
+    WitnessMisbehaved,
     /// A register on the path stopped at an entry that is not valid; what was witnessed still stands.
     RegisterFrozen,
     /// Some age is past the policy's limit, but within its second one.

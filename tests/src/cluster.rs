@@ -230,6 +230,11 @@ impl Federation {
         node
     }
 
+    /// Makes a machine of its own with the keys of a witness, which others may have as well.
+    pub fn witness_like(&mut self, number: usize) -> Node {
+        self.witness(number)
+    }
+
     fn witness(&mut self, number: usize) -> Node {
         let mut node = self.node();
         let keys = Keystore::in_data_dir(&node.data_dir());
@@ -334,6 +339,15 @@ fn witness_keys() -> &'static [WitnessKey; 3] {
             WitnessKey { keys: keys.try_into().expect("a key to cosign by and one for views"), files: files.collect() }
         })
     })
+}
+
+/// Returns the keys of a witness's node, that to cosign by first: for a test that signs what no node would.
+pub fn witness_keys_of(data_dir: &Path) -> [(VerifierKey, SecretKey); 2] {
+    let passphrase = Passphrase::new(PASSPHRASE.to_owned().into()).expect("a passphrase");
+    let unlocked = Keystore::in_data_dir(data_dir).unlock(WITNESS_KEY, KeyUse::Witness, &passphrase).expect("a key");
+    let keys: [VerifierKey; 2] = unlocked.public.verifier_keys().expect("keys").try_into().expect("two keys");
+    let [cosign, view] = keys;
+    [(cosign, unlocked.secret), (view, unlocked.view.expect("a key for views"))]
 }
 
 fn copy_files(from: &Path, to: &Path) {

@@ -260,6 +260,16 @@ impl Python {
         parsed(&self.answer(&source_folder("python").join("webvh_job.py"), &[], &job_bytes(job), &[]))
     }
 
+    /// Returns what became of a checkpoint that a client of C2SP tlog-witness brought to a witness:
+    /// `interop/add_checkpoint.py` describes both forms.
+    ///
+    /// # Panics
+    ///
+    /// When the client fails.
+    pub fn add_checkpoint(&self, job: &Value) -> Value {
+        parsed(&self.answer(&source_folder("add_checkpoint.py"), &[], &job_bytes(job), &[]))
+    }
+
     /// Returns what the second decoder makes of entries: `interop/decoder.py` describes both forms.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use standfast_protocol::charter::{
     Admission, AnchorTerms, Charter, Document, FreshnessLimits, KIND, Kind, Quotas, RegisterTerms, Roots,
-    SignedCharter, WitnessKind, WitnessTerms,
+    SignedCharter, WitnessKind, WitnessTerms, WitnessesBefore,
 };
 use standfast_protocol::credential::contexts::Contexts;
 use standfast_protocol::credential::data_integrity::Suite;
@@ -79,6 +79,8 @@ pub struct Agency {
 pub struct World {
     /// The charter in force.
     pub charter: Arc<SignedCharter>,
+    /// Those before it, the pinned one first.
+    pub earlier: Vec<Arc<SignedCharter>>,
     /// The agencies by name.
     pub agencies: BTreeMap<&'static str, Agency>,
     /// Everything that has been sent.
@@ -180,13 +182,29 @@ impl World {
             register: RegisterTerms { origin: interior.origin.clone(), keys: interior.keys.clone(), after: None },
         };
         let charter = charter(vec![anchor], NOW - 100 * 86_400, NOW + 200 * 86_400);
-        Self { charter, agencies, pieces: Vec::new() }
+        Self { charter, earlier: Vec::new(), agencies, pieces: Vec::new() }
     }
 
     /// Replaces the charter by one that ends at another time.
     pub fn end_charter_at(&mut self, expires_at: u64) {
         let anchors = self.charter.charter().document().anchors.clone();
         self.charter = charter(anchors, NOW - 100 * 86_400, expires_at);
+    }
+
+    /// Lets the charter be followed by one that names other witnesses, of whom `needed` are a quorum, from a time on.
+    pub fn replace_witnesses(&mut self, issued_at: u64, from: u64, names: &[&str], needed: usize) {
+        let before = self.charter.charter();
+        let mut document = before.document().clone();
+        (document.network, document.version) = (Some(before.network_id()), before.version() + 1);
+        document.issued_at = issued_at;
+        let WitnessTerms { policy, kinds, .. } = document.witnesses;
+        document.witnesses = witnesses(names, needed, from);
+        document.witnesses.before = Some(WitnessesBefore { policy, kinds });
+        let next = Charter::new(document).expect("a valid charter");
+        let lines = [1, 2].iter().flat_map(|seed| next.sign(&secret(*seed), Some(before))).collect();
+        let note = Note::new(next.text().to_owned(), lines);
+        let next = SignedCharter::authenticate_next(note, before).expect("it follows");
+        self.earlier.push(std::mem::replace(&mut self.charter, Arc::new(next)));
     }
 
     /// Makes version 2 of the charter, with what `change` changes.
@@ -341,7 +359,7 @@ impl World {
                 network: self.charter.charter().network_id(),
                 witness: (*witness).to_owned(),
                 time,
-                charter_version: 1,
+                charter_version: self.charter.charter().version(),
                 charter_digest: self.charter.charter().digest(),
                 registers: frontier.len() as u64,
                 root: frontier.root(),
@@ -367,23 +385,38 @@ impl World {
         self.snapshot_of(self.pieces.iter())
     }
 
+    /// Returns what a verifier holds to whom every piece came while its clock stood at `device`.
+    pub fn snapshot_taken_at(&self, device: u64) -> Arc<Snapshot> {
+        self.held(self.pieces.iter(), device)
+    }
+
     /// Returns what a verifier holds to whom one piece did not come.
     pub fn snapshot_without(&self, place: usize) -> Arc<Snapshot> {
         self.snapshot_of(self.pieces.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, piece)| piece))
     }
 
     fn snapshot_of<'a>(&'a self, pieces: impl Iterator<Item = &'a Piece> + Clone) -> Arc<Snapshot> {
-        let mut replica = Replica::new(self.charter.clone());
+        self.held(pieces, NOW)
+    }
+
+    fn held<'a>(&'a self, pieces: impl Iterator<Item = &'a Piece> + Clone, device: u64) -> Arc<Snapshot> {
+        let mut charters = self.earlier.iter().chain([&self.charter]);
+        let mut replica = Replica::new(charters.next().expect("one is in force").clone());
         // A register is known once the one above it is: each round goes one level deeper.
         for _ in 0..4 {
-            pieces.clone().for_each(|piece| offer(&mut replica, piece));
+            pieces.clone().for_each(|piece| offer(&mut replica, piece, device));
             replica.rebind();
         }
+        for charter in charters {
+            replica.offer_charter(charter.note().to_string().as_bytes()).expect("it follows");
+        }
+        // What only the later charter's witnesses say.
+        pieces.for_each(|piece| offer(&mut replica, piece, device));
         Snapshot::new(replica)
     }
 }
 
-fn offer(replica: &mut Replica, piece: &Piece) {
+fn offer(replica: &mut Replica, piece: &Piece, device: u64) {
     match piece {
         Piece::Body(record) => replica.bodies_mut().insert(record.clone()),
         Piece::Head(head, first, entries) => {
@@ -398,8 +431,8 @@ fn offer(replica: &mut Replica, piece: &Piece) {
                 replica.install(register);
             }
         }
-        Piece::Timestamp(timestamp) => drop(replica.offer_timestamp(timestamp.clone(), NOW)),
-        Piece::View(view) => drop(replica.offer_view(view.clone(), NOW)),
+        Piece::Timestamp(timestamp) => drop(replica.offer_timestamp(timestamp.clone(), device)),
+        Piece::View(view) => drop(replica.offer_view(view.clone(), device)),
     }
 }
 
@@ -411,13 +444,23 @@ fn view_key(name: &str) -> SecretKey {
     secret(50 + name.as_bytes()[1] - b'0')
 }
 
-fn charter(anchors: Vec<AnchorTerms>, issued_at: u64, expires_at: u64) -> Arc<SignedCharter> {
+fn witnesses(names: &[&str], needed: usize, from: u64) -> WitnessTerms {
     let line =
         |name: &&str| format!("witness {name} {}\n", named("w.example", Algorithm::Cosignature, &witness_key(name)));
     let view = |name: &&str| WitnessKind {
         kind: Kind::Admitting,
         view: named("w.example/view", Algorithm::Note, &view_key(name)),
     };
+    WitnessTerms {
+        policy: names.iter().map(line).collect::<String>()
+            + &format!("group g {needed} {}\nquorum g\n", names.join(" ")),
+        kinds: names.iter().map(|name| ((*name).to_owned(), view(name))).collect(),
+        from,
+        before: None,
+    }
+}
+
+fn charter(anchors: Vec<AnchorTerms>, issued_at: u64, expires_at: u64) -> Arc<SignedCharter> {
     let roots: Vec<VerifierKey> =
         [1, 2].iter().map(|seed| named(&format!("root{seed}.example/root"), Algorithm::Note, &secret(*seed))).collect();
     let document = Document {
@@ -428,12 +471,7 @@ fn charter(anchors: Vec<AnchorTerms>, issued_at: u64, expires_at: u64) -> Arc<Si
         expires_at,
         roots: Roots { threshold: 2, keys: roots },
         anchors,
-        witnesses: WitnessTerms {
-            policy: WITNESSES.iter().map(line).collect::<String>() + "group g 2 w1 w2 w3\nquorum g\n",
-            kinds: WITNESSES.iter().map(|name| ((*name).to_owned(), view(name))).collect(),
-            from: issued_at,
-            before: None,
-        },
+        witnesses: witnesses(&WITNESSES, 2, issued_at),
         limits: FreshnessLimits { witnessed_s: 86_400, published_s: 604_800, charter_s: 2_592_000 },
         quotas: Quotas { entries_per_day: 1_000, bytes_per_day: 1 << 20, delta_retention_s: 604_800 },
         members: vec![],

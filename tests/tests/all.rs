@@ -2,6 +2,7 @@
 
 mod agency;
 mod charters;
+mod clocks;
 mod cluster;
 mod command_line;
 mod demo;
@@ -41,3 +42,4 @@ mod unread;
 mod verify;
 mod w3c;
 mod webvh;
+mod witness;

@@ -248,7 +248,7 @@ impl World {
                     self.queue.push_back((number, Event::Checked(ticket, job.run().map(Box::new))));
                 }
                 Output::Submitted(ticket, result) => drop(self.results.insert(ticket, result.is_ok())),
-                Output::Judge(..) | Output::Changed | Output::Notice(_) => {}
+                Output::Judge(..) | Output::Changed | Output::Notice(_) | Output::AddedCheckpoint(..) => {}
             }
         }
     }

@@ -121,8 +121,13 @@ fn draw(bench: &Bench<'_>, judged: &Judged, style: &Style) -> String {
     }
     for warning in &judged.verdict.warnings {
         let said = card::note(bench, *warning, judged);
-        let mark = if matches!(warning, Warning::RegisterForked | Warning::RegisterFrozen) { "!" } else { "note:" };
-        out.push_str(&wrap(&format!("{mark} {said}"), COLUMNS - 2).join("\n  "));
+        let is_wrong =
+            matches!(warning, Warning::RegisterForked | Warning::RegisterFrozen | Warning::WitnessMisbehaved);
+        let mark = if is_wrong { "!" } else { "note:" };
+        out.push_str(&wrap(&format!("{mark} {said}"), COLUMNS - 2).join(
+            "
+  ",
+        ));
         out.push('\n');
     }
     if judged.verdict.code().is_some() {

@@ -1,17 +1,20 @@
-//! `fork`: proofs that a key signed two histories. Reads files alone.
+//! `fork`: proofs that a key signed two histories, or that a witness contradicted itself. Reads files alone.
 
 mod check;
 mod file;
 mod lapse;
+mod witness;
 
 use std::path::Path;
 
 use data_encoding::BASE64;
 use serde::Serialize;
+use standfast_protocol::log::witness_proof::WitnessProof;
 use standfast_protocol::register::fork::ForkKind;
 use standfast_protocol::register::fork::report::ForkReport;
 use standfast_protocol::snapshot::Snapshot;
 
+use self::witness::WitnessDocument;
 use super::Context;
 use super::verify::why::cosigners;
 use crate::args::governance::Fork as Verb;
@@ -26,6 +29,7 @@ use lapse::Lapse;
 struct Forks {
     kind: &'static str,
     forks: Vec<ForkDocument>,
+    witnesses: Vec<WitnessDocument>,
 }
 
 /// A fork, with the whole proof: two heads as signed, and the file's bytes.
@@ -62,6 +66,7 @@ pub fn run(context: &Context, command: Verb) -> CliResult {
         Verb::Show { subject, out, yes } => show(context, &subject, out.as_deref(), yes),
         Verb::Verify { file, charter } => match file::read(context, &file)? {
             ProofFile::Register(report) => check::run(context, &file, &report, charter.as_deref()),
+            ProofFile::Witness(proof) => witness::verify(context, &file, &proof, charter.as_deref()),
         },
     }
 }
@@ -70,9 +75,13 @@ fn list(context: &Context) -> CliResult {
     let trusted = trust_source::load(context)?;
     let snapshot = &trusted.snapshot;
     let forks: Vec<ForkDocument> = all(snapshot).iter().map(|report| document(snapshot, report)).collect();
-    context.output.result(&Forks { kind: "standfast/forks/v1", forks: forks.clone() }, |style| {
+    let witnesses = WitnessDocument::held(snapshot);
+    let document = Forks { kind: "standfast/forks/v1", forks: forks.clone(), witnesses: witnesses.clone() };
+    context.output.result(&document, |style| {
+        let misbehaved: String = witnesses.iter().map(|proof| proof.row(style)).collect();
         if forks.is_empty() {
-            return "no register known here is forked\n".to_owned();
+            let none = "no register known here is forked\n";
+            return if misbehaved.is_empty() { none.to_owned() } else { format!("{none}{misbehaved}") };
         }
         let columns = [Column::left("REGISTER"), Column::right("SIZE"), Column::left("ROOTS")];
         let mut table = Table::new(columns, true);
@@ -86,7 +95,7 @@ fn list(context: &Context) -> CliResult {
             let roots = format!("{} and {}", words::short(&small.root), words::short(&large.root));
             table.row(Some(Sign::Tampered), [name(snapshot, &fork.register), size, roots]);
         }
-        table.draw(style)
+        table.draw(style) + &misbehaved
     })?;
     Ok(Exit::Done)
 }
@@ -96,7 +105,16 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
     let snapshot = &trusted.snapshot;
     let path = Path::new(subject);
     let is_file = subject == "-" || path.is_file();
-    let report = if is_file { from_file(context, snapshot, path)? } else { held(snapshot, subject)? };
+    let report = match is_file {
+        true => match file::read(context, path)? {
+            ProofFile::Witness(proof) => return show_witness(context, snapshot, &proof, out, yes),
+            ProofFile::Register(report) => from_file(snapshot, path, &report)?,
+        },
+        false => match witness::held(snapshot, subject) {
+            Some(proof) => return show_witness(context, snapshot, &proof, out, yes),
+            None => held(snapshot, subject)?,
+        },
+    };
     let document = document(snapshot, &report);
     let origin = report.origin().to_owned();
     if let Some(out) = out {
@@ -138,6 +156,29 @@ fn show(context: &Context, subject: &str, out: Option<&Path>, yes: bool) -> CliR
         }
         text
     })?;
+    Ok(Exit::Done)
+}
+
+fn show_witness(
+    context: &Context,
+    snapshot: &Snapshot,
+    proof: &WitnessProof,
+    out: Option<&Path>,
+    yes: bool,
+) -> CliResult {
+    let document = WitnessDocument::of(snapshot, proof).map_err(|error| {
+        CliError::new("fork-refused", Exit::Refused, "the proof on a witness shows nothing").because(&error)
+    })?;
+    if let Some(out) = out {
+        let bytes = proof.encode();
+        context.write(out, &bytes, yes)?;
+        if out != Path::new("-") {
+            let wrote = format!("Wrote {}, {}\n", out.display(), words::size(bytes.len() as u64));
+            context.output.result(&document, |_| wrote)?;
+        }
+        return Ok(Exit::Done);
+    }
+    context.output.result(&document, |style| document.draw(snapshot, style))?;
     Ok(Exit::Done)
 }
 
@@ -197,8 +238,7 @@ fn held(snapshot: &Snapshot, beginning: &str) -> CliResult<ForkReport> {
 }
 
 /// A proof from a file, checked under the keys that are bound here.
-fn from_file(context: &Context, snapshot: &Snapshot, path: &Path) -> CliResult<ForkReport> {
-    let ProofFile::Register(report) = file::read(context, path)?;
+fn from_file(snapshot: &Snapshot, path: &Path, report: &ForkReport) -> CliResult<ForkReport> {
     let shown = trust_source::shown(path);
     let origin = report.origin().to_owned();
     let keys = match snapshot.replica().bound().get(&origin) {

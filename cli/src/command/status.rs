@@ -100,6 +100,9 @@ fn draw(standing: &Standing, policy: &Policy, style: &Style) -> String {
     }
     row("node", &node(standing, now));
     row("clock", &clock(standing));
+    for witness in &standing.witnesses_misbehaved {
+        row("witness", &format!("! {witness} contradicted itself · the proof: standfast fork show {witness}"));
+    }
     row("ready", &standing.readiness(policy).words(standing.registers.len(), now));
     for waiting in &standing.batches {
         let name = standing.name(&waiting.register);

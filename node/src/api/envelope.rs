@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! {0: [head message…], 1: [body…], 2: [charter note…], 3: [statement message…], 4: [fork message…],
-//!  5: [past message…]}
+//!  5: [past message…], 6: [witness proof…]}
 //! ```
 //!
-//! All six lists are there, in this order; an empty one is `[]`. Heads of an authority stand before those of whom it
+//! All seven lists are there, in this order; an empty one is `[]`. Heads of an authority stand before those of whom it
 //! recognises. The bytes of each part are those of `specs/sync.md` §2.
 
 use bytes::Bytes;
@@ -20,8 +20,8 @@ const PARTS_MAX: usize = 1 << 20;
 /// Why an envelope does not read.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not the map of six lists.
-    #[error("expected a CBOR map of six lists of byte strings")]
+    /// Not the map of seven lists.
+    #[error("expected a CBOR map of seven lists of byte strings")]
     Cbor(#[from] CborError),
     /// A part that does not read.
     #[error("{what} {position} does not read")]
@@ -45,13 +45,14 @@ pub enum EnvelopeError {
 /// Writes a submission.
 pub fn encode(submission: &Submission) -> Vec<u8> {
     let mut w = Writer::new();
-    w.map(6);
+    w.map(7);
     list(&mut w, 0, submission.heads.iter().map(HeadMessage::encode));
     list(&mut w, 1, submission.bodies.iter());
     list(&mut w, 2, submission.charters.iter());
     list(&mut w, 3, submission.statements.iter().map(StatementMessage::encode));
     list(&mut w, 4, submission.forks.iter().map(ForkMessage::encode));
     list(&mut w, 5, submission.pasts.iter().map(PastMessage::encode));
+    list(&mut w, 6, submission.witness_proofs.iter());
     w.into_bytes()
 }
 
@@ -65,7 +66,7 @@ fn list<B: AsRef<[u8]>>(w: &mut Writer, key: u64, parts: impl ExactSizeIterator<
 /// Reads a submission, whole or not at all; nothing in it is checked yet.
 pub fn decode(data: &[u8]) -> Result<Submission, EnvelopeError> {
     let mut r = Reader::new(data);
-    r.map_len(6)?;
+    r.map_len(7)?;
     let heads = parts(&mut r, 0, "head", |d| HeadMessage::decode(d, limits::BATCH_SIZE_MAX))?;
     let bodies = parts(&mut r, 1, "body", |d| match d.len() {
         0..=limits::BODY_SIZE_MAX => Ok(Bytes::copy_from_slice(d)),
@@ -78,12 +79,17 @@ pub fn decode(data: &[u8]) -> Result<Submission, EnvelopeError> {
     let statements = parts(&mut r, 3, "statement", StatementMessage::decode)?;
     let forks = parts(&mut r, 4, "fork", ForkMessage::decode)?;
     let pasts = parts(&mut r, 5, "old register", PastMessage::decode)?;
+    let witness_proofs = parts(&mut r, 6, "witness proof", |d| match d.len() {
+        0..=limits::WITNESS_PROOF_SIZE_MAX => Ok(Bytes::copy_from_slice(d)),
+        found => Err(MessageError::Size { max: limits::WITNESS_PROOF_SIZE_MAX, found }),
+    })?;
     r.finish()?;
-    let count = heads.len() + bodies.len() + charters.len() + statements.len() + forks.len() + pasts.len();
+    let evidence = forks.len() + pasts.len() + witness_proofs.len();
+    let count = heads.len() + bodies.len() + charters.len() + statements.len() + evidence;
     if count == 0 {
         return Err(EnvelopeError::Empty);
     }
-    Ok(Submission { charters, bodies, heads, statements, forks, pasts, ..Submission::default() })
+    Ok(Submission { charters, bodies, heads, statements, forks, pasts, witness_proofs, ..Submission::default() })
 }
 
 fn parts<T>(
@@ -117,6 +123,7 @@ mod tests {
             bodies: vec![Bytes::from_static(b"{}"), Bytes::new()],
             statements: vec![StatementMessage::View(Bytes::from_static(b"view"))],
             forks: vec![fork],
+            witness_proofs: vec![Bytes::from_static(b"w")],
             ..Submission::default()
         }
     }

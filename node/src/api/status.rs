@@ -50,6 +50,8 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
     let registers: Vec<Value> =
         held().filter_map(|(origin, r)| Some(register_document(snapshot, r, &snapshot.ages(origin, now)?))).collect();
     let forks: Vec<&str> = held().filter(|(_, r)| r.register().is_forked()).map(|(o, _)| o.as_str()).collect();
+    let named = snapshot.quorum().witnesses().keys();
+    let misbehaved: Vec<&String> = named.filter(|name| replica.proof_of_witness(name).is_some()).collect();
     let in_reach = replica
         .views()
         .values()
@@ -79,6 +81,7 @@ pub fn status_document(snapshot: &Snapshot, node: Option<&NodeHandle>, now: u64)
         "ready_until_at": null,
         "registers": registers,
         "forks": forks,
+        "witnesses_misbehaved": misbehaved,
         "peers": peers.map(|peers| peers.iter().map(peer).collect::<Vec<_>>()),
     })
 }

@@ -120,6 +120,9 @@ pub struct View {
 }
 
 impl View {
+    /// The time by which a view is asked for that is the newest of all, also where it is far ahead of every clock.
+    pub const OF_ANY_TIME: u64 = u64::MAX;
+
     /// Reads the text of a view note, strictly.
     pub fn parse(text: &str) -> Result<Self, ViewError> {
         let lines: Vec<&str> = text.strip_suffix('\n').ok_or(ViewError::Lines)?.splitn(9, '\n').collect();

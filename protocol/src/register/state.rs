@@ -25,7 +25,7 @@ use super::unread::Unread;
 pub use super::witnessing::Witnessing;
 use crate::digest::Digest;
 use crate::key::VerifierKey;
-use crate::log::checkpoint::SignedHead;
+use crate::log::checkpoint::{Checkpoint, SignedHead};
 use crate::log::cosignature::Cosignature;
 use crate::log::merkle::{Edge, Tree};
 use crate::trie::Trie;
@@ -244,6 +244,11 @@ impl Register {
         self.main.stands().range(size..).map(|(_, stand)| stand.as_ref())
     }
 
+    /// Visits the remembered checkpoints of the main branch below `size`, descending.
+    pub fn stands_below(&self, size: u64) -> impl Iterator<Item = &Stand> {
+        self.main.stands().range(..size).rev().map(|(_, stand)| stand.as_ref())
+    }
+
     /// Returns the root at a size; `None` beyond N and below the base.
     pub fn root_at(&self, size: u64) -> Option<Digest> {
         self.main.tree().root_at(size)
@@ -282,6 +287,16 @@ impl Register {
     /// Returns the consistency proof between two sizes, from the base on.
     pub fn consistency(&self, old: u64, new: u64) -> Option<Vec<Digest>> {
         self.main.tree().consistency(old, new)
+    }
+
+    /// Returns a root at the size of `small` other than its own, with the consistency proof from there to `large`: where
+    /// `large` lies on a branch that is held, and `small` does not.
+    pub fn inconsistency(&self, small: &Checkpoint, large: &Checkpoint) -> Option<(Digest, Vec<Digest>)> {
+        let branches = std::iter::once(&self.main).chain(&self.other).map(Branch::tree);
+        branches.filter(|tree| tree.root_at(large.size) == Some(large.root)).find_map(|tree| {
+            let root = tree.root_at(small.size).filter(|root| *root != small.root)?;
+            Some((root, tree.consistency(small.size, large.size)?))
+        })
     }
 
     /// Returns the state at W.

@@ -1,6 +1,7 @@
 //! Answers to requests: a pure function of what is held.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -8,6 +9,7 @@ use super::message::{BodyItem, HeadMessage, Request, Response, Signed};
 use crate::digest::Digest;
 use crate::limits;
 use crate::log::checkpoint::SignedHead;
+use crate::log::view::View;
 use crate::register::entry::Entry;
 use crate::register::fact::After;
 use crate::register::record::RecordKey;
@@ -29,19 +31,22 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
                 charter_digest: charter.digest(),
                 forks: replica.chain().forks().map(|fork| fork.version).collect(),
                 views: kept.collect(),
+                misbehaved: replica.witness_proofs().keys().cloned().collect(),
                 node: replica.frontier().node(prefix, root),
             })
         }
         Request::Entries { origin, first } => entries(replica, origin, *first),
         Request::Body { digest, offset, base } => body(replica, digest, *offset, base.as_ref()),
-        Request::View { witness } => {
-            let held = replica.views().get(witness.as_str()).and_then(|slots| slots.kept.as_ref());
-            held.map(|held| Response::View(Bytes::from(held.whole_message().encode())))
-        }
+        Request::View { witness, time, offset } => view(replica, witness, *time, *offset),
         Request::Fork { origin } => fork(replica, origin),
         Request::Charter { version } => {
             let held = replica.chain().at(*version);
             held.map(|held| Response::Charter(Bytes::from(held.note().to_string())))
+        }
+        Request::Own { witness, after } => Some(own(replica, witness, after)),
+        Request::WitnessProof { witness, key } => {
+            let held = replica.witness_proofs().get(&(witness.clone(), *key));
+            held.map(|proof| Response::WitnessProof(Bytes::from(proof.encode())))
         }
         Request::CharterFork { version } => {
             let fork = replica.chain().fork_of(*version);
@@ -50,6 +55,40 @@ pub fn answer(replica: &Replica, request: &Request) -> Response {
         Request::Past { after, first } => past(replica, after, *first),
     };
     found.unwrap_or(Response::NotHeld)
+}
+
+/// A piece of a view: of the one whose pieces are fetched, else of the newest one from its start.
+fn view(replica: &Replica, witness: &str, time: u64, offset: u64) -> Option<Response> {
+    let slots = replica.views().get(witness)?;
+    let begun = slots.iter().find(|held| held.view().time == time);
+    let (held, offset) = match (begun, time) {
+        (Some(begun), _) => (begun, offset),
+        // A witness asks about itself also what its clock was ahead for.
+        (None, View::OF_ANY_TIME) => (slots.iter().max_by_key(|held| held.view().time)?, 0),
+        (None, _) => (slots.kept.as_ref()?, if time == 0 { offset } else { 0 }),
+    };
+    let whole = Bytes::from(held.whole_message().encode());
+    let from = usize::try_from(offset).ok().filter(|from| *from <= whole.len())?;
+    let to = from.saturating_add(limits::VIEW_STEP_SIZE_MAX).min(whole.len());
+    Some(Response::View { time: held.view().time, total: whole.len() as u64, piece: whole.slice(from..to) })
+}
+
+/// The cosignature of the largest head of each register by one witness, of either branch.
+fn own(replica: &Replica, witness: &str, after: &str) -> Response {
+    let later = replica.registers().range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+    let newest = |register: &Register| {
+        let by = |stand: &Stand| stand.cosignature(witness).map(|c| (c.checkpoint().clone(), c.clone()));
+        let main = register.stands_from(0).rev().find_map(by);
+        let other = register.stands_other().filter_map(by).last();
+        main.into_iter().chain(other).max_by_key(|(checkpoint, _)| checkpoint.size)
+    };
+    let mut found = later.filter_map(|(_, register)| newest(register));
+    let statements: Vec<_> = found
+        .by_ref()
+        .take(limits::OWN_STATEMENTS_MAX)
+        .map(|(checkpoint, cosignature)| (checkpoint, Signed::from_line(cosignature.line())))
+        .collect();
+    Response::Own { statements, more: found.next().is_some() }
 }
 
 fn entries(replica: &Replica, origin: &str, first: u64) -> Option<Response> {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message::{BodyItem, HeadMessage, MessageError, PastMessage, Signed};
-use crate::charter::WitnessSet;
+use crate::charter::{SignedCharter, WitnessSet};
 use crate::digest::Digest;
 use crate::key::{Algorithm, VerifierKey};
 use crate::log::checkpoint::{Checkpoint, HeadError, SignedHead};
 use crate::log::cosignature::Cosignature;
 use crate::log::note::{NoteError, SignatureLine, verify_line};
 use crate::log::view::{Frontier, SignedView, View, ViewError, ViewMessage};
+use crate::log::witness_proof::{WitnessProof, WitnessProofError};
 use crate::register::body::Record;
 use crate::register::fork::{ForkError, ForkProof};
 use crate::register::past::PastError;
@@ -44,6 +45,12 @@ pub enum Fault {
     /// No key that is known here has signed.
     #[error("no key that is known here has signed")]
     UnknownKey,
+    /// A view whose changes start from a frontier that is not held: the whole is asked for.
+    #[error("the view of `{0}` starts from a frontier that is not held")]
+    ViewBase(String),
+    /// A witness proof that does not hold.
+    #[error("the witness proof does not hold")]
+    Witness(#[from] Box<WitnessProofError>),
 }
 
 impl Fault {
@@ -62,7 +69,8 @@ impl Fault {
             Self::View(ViewError::UnknownWitness(_) | ViewError::Base(_)) => false,
             Self::View(ViewError::Note(note)) => *note != NoteError::UnknownKey,
             Self::View(_) => true,
-            Self::UnknownKey => false,
+            Self::UnknownKey | Self::ViewBase(_) => false,
+            Self::Witness(error) => error.is_the_senders(),
         }
     }
 }
@@ -212,6 +220,24 @@ pub enum Job {
         /// Keys bound to the register.
         keys: Vec<VerifierKey>,
     },
+    /// Of a witness proof.
+    Witness {
+        /// The proof.
+        proof: Bytes,
+        /// The network.
+        network: Digest,
+        /// The charters that may name the witness, those of now first.
+        charters: Vec<Arc<SignedCharter>>,
+    },
+    /// Of what peers hold by a witness key of our own.
+    Own {
+        /// The statements.
+        statements: Vec<(Checkpoint, Signed)>,
+        /// The witness's name.
+        witness: String,
+        /// Its cosignature key.
+        key: VerifierKey,
+    },
     /// Of an old register.
     Past {
         /// As it came.
@@ -232,6 +258,10 @@ pub enum Checked {
     View(Arc<HeldView>),
     /// A fork proof.
     Fork(String, ForkProof),
+    /// A witness proof.
+    Witness(Arc<WitnessProof>),
+    /// Cosignatures by a key of our own; what it did not sign is left out.
+    Own(Vec<Cosignature>),
     /// An old register.
     Past(PastMessage, Arc<Register>),
 }
@@ -249,6 +279,18 @@ impl Job {
                 let proof = ForkProof::parse(&proof)?;
                 proof.check(&origin, &keys)?;
                 Ok(Checked::Fork(origin, proof))
+            }
+            Self::Witness { proof, network, charters } => {
+                let proof = WitnessProof::parse(&proof).map_err(Box::new)?;
+                let sets = charters.iter().flat_map(|charter| charter.charter().signing_witnesses(0));
+                proof.check(network, sets).map_err(Box::new)?;
+                Ok(Checked::Witness(Arc::new(proof)))
+            }
+            Self::Own { statements, witness, key } => {
+                let own = |(checkpoint, signed): (Checkpoint, Signed)| {
+                    Cosignature::verify(&checkpoint, &signed.line(key.name()), &witness, &key).ok()
+                };
+                Ok(Checked::Own(statements.into_iter().filter_map(own).collect()))
             }
             Self::Past { message, witnessing } => {
                 let register = Register::up_to(&message.after, &message.entries, witnessing)?;
@@ -313,6 +355,9 @@ fn check_view(
     let ViewMessage { note, changes } = ViewMessage::decode(message)?;
     let signed = SignedView::authenticate_in(note, network, witnesses)?;
     let base = held.iter().find(|h| changes.base.is_some() && changes.base == Some(h.frontier.root()));
-    let frontier = changes.apply(base.map(|h| &h.frontier), signed.view())?;
+    let frontier = match changes.apply(base.map(|h| &h.frontier), signed.view()) {
+        Err(ViewError::Base(_)) => return Err(Fault::ViewBase(signed.view().witness.clone())),
+        applied => applied?,
+    };
     Ok(Checked::View(Arc::new(HeldView { signed, frontier })))
 }

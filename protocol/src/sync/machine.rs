@@ -12,8 +12,13 @@
 //! wait for each other; registers do not. That is invariant 5, in one place.
 
 mod charters;
+mod door;
+mod evidence;
 mod restore;
+mod starting;
 mod submission;
+
+pub use door::{DoorAnswer, DoorRequest};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,14 +29,18 @@ use submission::Underway;
 
 use super::check::{Checked, CheckedHead, CheckedStatements, Fault, HeldView, Job, Timestamp};
 use super::fence::Fence;
-use super::message::{ForkMessage, HeadMessage, PastMessage, Request, Response, Signed, StatementMessage};
+use super::message::{
+    EvidenceMessage, ForkMessage, HeadMessage, MessageError, PastMessage, Request, Response, Signed, StatementMessage,
+};
 use super::peers::Peers;
+use super::watch::Watch;
 use super::{Durable, Event, Gossip, Notice, Output, Peer, Submission, SubmitError, Topic, Verdict, duties::Duties};
 use crate::charter::SignedCharter;
 use crate::key::VerifierKey;
 use crate::limits;
 use crate::log::cosignature::Cosignature;
 use crate::log::view::Leaf;
+use crate::log::witness_proof::WitnessProof;
 use crate::register::admission::Admission;
 use crate::register::body::Record;
 use crate::register::fact::After;
@@ -48,6 +57,8 @@ pub(super) enum Source {
     Sync(Peer),
     /// A part of a submission.
     Local(u64),
+    /// The door for other publishers' checkpoints: nobody waits for it.
+    Door,
 }
 
 impl Source {
@@ -59,7 +70,7 @@ impl Source {
         match self {
             Self::Gossip(gossip) => Some(gossip.peer.clone()),
             Self::Sync(peer) => Some(peer.clone()),
-            Self::Local(_) => None,
+            Self::Local(_) | Self::Door => None,
         }
     }
 }
@@ -95,9 +106,17 @@ enum Parked {
         bodies: Vec<Arc<Record>>,
         source: Source,
     },
+    /// With the request at the door that waits for it, if one does.
     Promise {
         cosignature: Cosignature,
+        waiting: Option<u64>,
     },
+    WitnessProof {
+        proof: Arc<WitnessProof>,
+        source: Source,
+    },
+    /// Cosignatures of our own that others held and we did not.
+    Learned,
     Publish {
         message: StatementMessage,
         timestamp: Option<Timestamp>,
@@ -131,6 +150,9 @@ pub struct Machine {
     parked: BTreeMap<u64, (Option<String>, Parked)>,
     busy: BTreeMap<String, VecDeque<Change>>,
     early: BTreeMap<String, Vec<Cosignature>>,
+    watch: Watch,
+    /// What the operator was told about statements of ours that came from elsewhere: that another machine is running.
+    told_of_own: Option<bool>,
     /// Keys that were bound to a register so far, while it is taken back.
     keys_before: BTreeMap<String, Vec<VerifierKey>>,
     submissions: BTreeMap<u64, Underway>,
@@ -153,6 +175,8 @@ impl Machine {
             parked: BTreeMap::new(),
             busy: BTreeMap::new(),
             early: BTreeMap::new(),
+            watch: Watch::default(),
+            told_of_own: None,
             keys_before: BTreeMap::new(),
             submissions: BTreeMap::new(),
             due: VecDeque::new(),
@@ -179,10 +203,9 @@ impl Machine {
         // By a clock that is behind, what was signed before would pass for an answer.
         self.fence.began = self.replica.clock_bound().map_or(self.now(), |bound| bound.max(self.now()));
         self.replica.drop_unneeded_bodies();
-        let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
-        for origin in origins {
-            self.consider_cosigning(&origin);
-        }
+        self.take_back_own_view();
+        self.duties.begin(&self.replica, self.now());
+        self.consider_all();
         self.outputs.push(Output::Changed);
         std::mem::take(&mut self.outputs)
     }
@@ -191,8 +214,14 @@ impl Machine {
     pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
         match event {
-            Event::Connected(peer) => self.peers.connected(&peer),
-            Event::Disconnected(peer) => self.peers.disconnected(&peer),
+            Event::Connected(peer) => {
+                self.peers.connected(&peer);
+                self.ask_for_own(&peer);
+            }
+            Event::Disconnected(peer) => {
+                self.peers.disconnected(&peer);
+                self.own_unanswered(&peer);
+            }
             Event::Gossip(gossip, data) => self.gossiped(gossip, &data),
             Event::Request { peer, ticket, data } => self.requested(&peer, ticket, &data),
             Event::Response { peer, ticket, result } => self.responded(&peer, ticket, result),
@@ -200,6 +229,7 @@ impl Machine {
             Event::Persisted(ticket) => self.persisted(ticket),
             Event::PersistFailed(ticket, reason) => self.persist_failed(ticket, &reason),
             Event::Submit(ticket, submission) => self.submitted(ticket, submission),
+            Event::AddCheckpoint(ticket, request) => self.knocked(ticket, *request),
             Event::Tick { entropy } => self.ticked(entropy),
         }
         // Not from where a part ends: a submission of many parts that end at once would be as deep a recursion.
@@ -239,8 +269,11 @@ impl Machine {
     fn gossiped(&mut self, gossip: Gossip, data: &[u8]) {
         let job = match gossip.topic {
             Topic::Heads => HeadMessage::decode(data, limits::GOSSIP_SIZE_MAX).map(|m| self.head_job(m)),
-            Topic::Statements => StatementMessage::decode(data).map(|m| self.statement_job(m)),
-            Topic::Forks => ForkMessage::decode(data).map(|m| self.fork_job(m)),
+            Topic::Statements => match data.len() {
+                0..=limits::GOSSIP_SIZE_MAX => StatementMessage::decode(data).map(|m| self.statement_job(m)),
+                found => Err(MessageError::Size { max: limits::GOSSIP_SIZE_MAX, found }),
+            },
+            Topic::Forks => EvidenceMessage::decode(data).map(|m| self.evidence_job(m)),
         };
         match job {
             Err(error) => self.judge(&Source::Gossip(gossip), Err(&Fault::Message(error))),
@@ -330,6 +363,12 @@ impl Machine {
         let Some(source) = self.checks.remove(&ticket) else { return };
         match result {
             Err(fault) => {
+                if let (Fault::ViewBase(witness), Some(peer)) = (&fault, source.peer()) {
+                    self.peers.want_view(&peer, witness);
+                }
+                if let Source::Sync(peer) = &source {
+                    self.own_unanswered(peer);
+                }
                 self.judge(&source, Err(&fault));
                 self.part_done(&source, Err(SubmitError::Fault(fault)));
             }
@@ -342,6 +381,8 @@ impl Machine {
             }
             Ok(Checked::Fork(origin, proof)) => self.change(origin, Change::Fork(proof, source)),
             Ok(Checked::View(view)) => self.view_checked(view, &source),
+            Ok(Checked::Witness(proof)) => self.offer_witness_proof(proof, source),
+            Ok(Checked::Own(cosignatures)) => self.own_checked(cosignatures, &source),
             Ok(Checked::Past(message, register)) => {
                 let frames = vec![Durable::Past(Bytes::from(message.encode()))];
                 self.park(None, frames, Parked::Past { after: message.after, register, source });
@@ -351,6 +392,8 @@ impl Machine {
 
     fn view_checked(&mut self, view: Arc<HeldView>, source: &Source) {
         let changing = self.replica.witnessing().is_changing();
+        self.watch_view(&view);
+        self.learn_from_view(&view, source);
         let newer = self.replica.offer_view(view.clone(), self.now());
         if newer {
             self.outputs.push(Output::Changed);
@@ -403,11 +446,7 @@ impl Machine {
             Change::Statements(found, source) => self.offer_statements(register, found, source),
             Change::Fork(proof, source) => self.offer_fork(register, proof, source),
             Change::Promised(cosignature) => {
-                let message = StatementMessage::Cosignatures(
-                    cosignature.checkpoint().clone(),
-                    vec![Signed::from_line(cosignature.line())],
-                );
-                self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
+                self.outputs.push(Output::Publish(Topic::Statements, cosignature_bytes(&cosignature)));
                 let mut register = register;
                 register.add_cosignature(cosignature);
                 self.replace(register);
@@ -418,6 +457,7 @@ impl Machine {
     fn offer_head(&mut self, mut register: Register, checked: CheckedHead, source: Source) {
         let CheckedHead { head, mut cosignatures, timestamps, first, entries, bodies } = checked;
         let origin = register.origin().to_owned();
+        self.watch_cosignatures(&cosignatures);
         let before = register.clone();
         if let Some(early) = self.early.get(&origin) {
             // One of each witness: a batch with more signatures than a note has could not be taken back.
@@ -493,6 +533,7 @@ impl Machine {
     fn offer_statements(&mut self, mut register: Register, found: CheckedStatements, source: Source) {
         let origin = register.origin().to_owned();
         let mut frames = Vec::new();
+        self.watch_cosignatures(&found.cosignatures);
         for cosignature in found.cosignatures {
             let checkpoint = cosignature.checkpoint().clone();
             let signed = vec![Signed::from_line(cosignature.line())];
@@ -583,8 +624,9 @@ impl Machine {
                 bodies.into_iter().for_each(|body| self.replica.bodies_mut().insert(body));
                 self.bodies_came(names_registers, &source);
             }
-            Parked::Promise { cosignature } => {
+            Parked::Promise { cosignature, waiting } => {
                 self.duties.promise_is_durable(cosignature.checkpoint());
+                self.door_opens(waiting, &cosignature);
                 self.change(cosignature.checkpoint().origin.clone(), Change::Promised(cosignature));
             }
             Parked::Publish { message, timestamp, view } => {
@@ -595,9 +637,15 @@ impl Machine {
                     let held = self.duties.view_is_durable(view);
                     self.replica.offer_view(held, self.now());
                 }
-                self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message.encode())));
+                // A view that changed too much for gossip is asked for when its time is told.
+                let message = message.encode();
+                if message.len() <= limits::GOSSIP_SIZE_MAX {
+                    self.outputs.push(Output::Publish(Topic::Statements, Bytes::from(message)));
+                }
                 self.outputs.push(Output::Changed);
             }
+            Parked::WitnessProof { proof, source } => self.keep_witness_proof(proof, &source),
+            Parked::Learned => {}
             Parked::Charter { note, source } => self.charter_is_durable(&note, &source),
             Parked::Choice { chosen, source } => self.choice_is_durable(chosen, &source),
             Parked::ChangeSeen => {}
@@ -625,6 +673,7 @@ impl Machine {
             Parked::Register { source, .. }
             | Parked::Bodies { source, .. }
             | Parked::Charter { source, .. }
+            | Parked::WitnessProof { source, .. }
             | Parked::Past { source, .. }
             | Parked::Choice { source, .. } => {
                 self.part_done(&source, Err(SubmitError::NotDurable(reason.to_owned())));
@@ -632,7 +681,12 @@ impl Machine {
             // Another start sees the change again when the witnesses speak.
             Parked::ChangeSeen => {}
             // Neither was given away: it is tried again at the next tick, a view when the next one is due.
-            Parked::Promise { cosignature } => self.duties.promise_came_to_nothing(cosignature.checkpoint()),
+            Parked::Promise { cosignature, waiting } => {
+                self.duties.promise_came_to_nothing(cosignature.checkpoint());
+                self.door_stays_shut(waiting);
+            }
+            // They are learned again at the next start.
+            Parked::Learned => {}
             Parked::Publish { timestamp, .. } => {
                 timestamp.iter().for_each(|timestamp| self.duties.forget_timestamp(timestamp));
             }
@@ -705,10 +759,7 @@ impl Machine {
         }
         self.outputs.push(Output::Changed);
         if !self.peers.waits_for_bodies() && self.replica.bodies_missing().is_empty() {
-            let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
-            for origin in origins {
-                self.consider_cosigning(&origin);
-            }
+            self.consider_all();
         }
         self.part_done(source, Ok(true));
     }
@@ -727,15 +778,26 @@ impl Machine {
 
     // ---- duties of our own -----------------------------------------------------------------------------------------
 
+    /// Cosigns whatever is due.
+    fn consider_all(&mut self) {
+        let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
+        for origin in origins {
+            self.consider_cosigning(&origin);
+        }
+    }
+
     fn consider_cosigning(&mut self, origin: &str) {
         if let Some(register) = self.replica.register(origin)
             && let Some(cosignature) = self.duties.cosign(register, &self.replica, self.now())
         {
-            let signed = vec![Signed::from_line(cosignature.line())];
-            let message = StatementMessage::Cosignatures(cosignature.checkpoint().clone(), signed);
-            let frames = vec![Durable::Promise(Bytes::from(message.encode()))];
-            self.park(None, frames, Parked::Promise { cosignature });
+            self.promise(cosignature, None);
         }
+    }
+
+    /// Makes a cosignature of our own durable; only then it is given away.
+    fn promise(&mut self, cosignature: Cosignature, waiting: Option<u64>) {
+        let frames = vec![Durable::Promise(cosignature_bytes(&cosignature))];
+        self.park(None, frames, Parked::Promise { cosignature, waiting });
     }
 
     fn consider_timestamp(&mut self, origin: &str) {
@@ -751,6 +813,7 @@ impl Machine {
     }
 
     fn ticked(&mut self, entropy: u64) {
+        self.learn();
         let origins: Vec<String> = self.replica.registers().keys().cloned().collect();
         for origin in origins {
             self.consider_cosigning(&origin);
@@ -774,7 +837,8 @@ impl Machine {
     fn requested(&mut self, peer: &Peer, ticket: u64, data: &[u8]) {
         match Request::decode(data) {
             Ok(request) => {
-                let response = super::answer::answer(&self.replica, &request);
+                let mut response = super::answer::answer(&self.replica, &request);
+                self.add_unplaced(&request, &mut response);
                 self.outputs.push(Output::Respond(ticket, Bytes::from(response.encode())));
             }
             Err(error) => {
@@ -788,14 +852,14 @@ impl Machine {
     fn responded(&mut self, peer: &Peer, ticket: u64, result: Option<Bytes>) {
         let Some(request) = self.peers.finished(peer, ticket) else { return };
         let Some(data) = result else {
-            self.peers.failed(peer, &request);
+            self.request_failed(peer, &request);
             return;
         };
         match Response::decode(&data) {
             Err(error) => {
                 let reason = error.to_string();
                 self.outputs.push(Output::Notice(Notice::Refused { peer: peer.clone(), reason }));
-                self.peers.failed(peer, &request);
+                self.request_failed(peer, &request);
             }
             Ok(response) => self.answered(peer, request, response, data.len()),
         }
@@ -845,6 +909,11 @@ fn fingerprint(register: &Register) -> impl PartialEq + use<> {
     let tails = (register.tail(), register.tail_other());
     let tails = [tails.0, tails.1].map(|tail| tail.map(|tail| tail.head.checkpoint().clone()));
     (sizes, register.is_forked(), register.frozen().is_some(), tails, stands)
+}
+
+fn cosignature_bytes(cosignature: &Cosignature) -> Bytes {
+    let signed = vec![Signed::from_line(cosignature.line())];
+    Bytes::from(StatementMessage::Cosignatures(cosignature.checkpoint().clone(), signed).encode())
 }
 
 /// The size of the smaller head of a proof, 0 where it does not read.

@@ -3,7 +3,7 @@
 //! ```text
 //! heads       [origin, size, root, [own signature…], [cosignature…], first, [entry…], [body item…]]
 //! statements  [0, origin, size, root, [cosignature…]]  |  [1, view message]
-//! forks       [origin, fork proof]
+//! forks       [origin, fork proof]  |  [0, witness proof]
 //! past        [origin, size, root, [entry…]]                                  never gossiped
 //! signature   4-byte key id ‖ signature (64 bytes), or ‖ time (8 bytes, big-endian) ‖ signature
 //! body item   [0, body]  |  [1, delta]
@@ -204,7 +204,8 @@ impl StatementMessage {
 
     /// Reads a message.
     pub fn decode(data: &[u8]) -> Result<Self, MessageError> {
-        check_size(data, limits::RESPONSE_SIZE_MAX)?;
+        // Bounds of its own hold where it came from: gossip, a submission; a journalled view is as large as views are.
+        check_size(data, limits::VIEW_MESSAGE_SIZE_MAX.saturating_add(16))?;
         let mut r = Reader::new(data);
         let len = r.array()?;
         let message = match (r.uint()?, len) {
@@ -246,6 +247,47 @@ impl ForkMessage {
         let message = Self { origin: read_origin(&mut r)?, proof: Bytes::copy_from_slice(r.bytes()?) };
         r.finish()?;
         Ok(message)
+    }
+}
+
+/// A message of the topic forks, and what the journal keeps of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EvidenceMessage {
+    /// That a register's key signed two histories.
+    Register(ForkMessage),
+    /// That a witness contradicted itself (`specs/witness.md` §4).
+    Witness(Bytes),
+}
+
+impl EvidenceMessage {
+    /// Writes the message.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Register(message) => message.encode(),
+            Self::Witness(proof) => {
+                let mut w = Writer::new();
+                w.array(2).uint(0).bytes(proof);
+                w.into_bytes()
+            }
+        }
+    }
+
+    /// Reads a message.
+    pub fn decode(data: &[u8]) -> Result<Self, MessageError> {
+        check_size(data, limits::GOSSIP_SIZE_MAX)?;
+        let mut r = Reader::new(data);
+        r.array_len(2)?;
+        if r.peek_major() != Some(0) {
+            return ForkMessage::decode(data).map(Self::Register);
+        }
+        match r.uint()? {
+            0 => {
+                let proof = Bytes::copy_from_slice(r.bytes()?);
+                r.finish()?;
+                Ok(Self::Witness(proof))
+            }
+            kind => Err(MessageError::Kind(kind)),
+        }
     }
 }
 
@@ -328,10 +370,15 @@ pub enum Request {
         /// A body on which a delta would help.
         base: Option<Digest>,
     },
-    /// The newest view of a witness, whole.
+    /// A piece of the newest view of a witness, whole.
     View {
         /// The witness's name in the charter.
         witness: String,
+        /// The time of the view whose pieces are fetched; 0 for the newest that counts, [`crate::log::view::View::OF_ANY_TIME`]
+        /// for the newest of all.
+        time: u64,
+        /// The first byte wanted.
+        offset: u64,
     },
     /// The fork proof of a register, with the other branch.
     Fork {
@@ -342,6 +389,21 @@ pub enum Request {
     Charter {
         /// The version.
         version: u64,
+    },
+    /// The newest cosignatures of a witness that are held, one a register, by origins above `after`: what a witness that
+    /// starts asks about itself.
+    Own {
+        /// The witness's name in the charter.
+        witness: String,
+        /// The last origin that came; empty at first.
+        after: String,
+    },
+    /// The witness proof held of this key.
+    WitnessProof {
+        /// Whose.
+        witness: String,
+        /// The id of its cosignature key.
+        key: [u8; 4],
     },
     /// Both charters of a version.
     CharterFork {
@@ -370,9 +432,11 @@ impl Request {
                 .bytes(digest.as_bytes())
                 .uint(*offset)
                 .bytes(base.as_ref().map_or(&[], |b| b.as_bytes().as_slice())),
-            Self::View { witness } => w.array(2).uint(3).text(witness),
+            Self::View { witness, time, offset } => w.array(4).uint(3).text(witness).uint(*time).uint(*offset),
             Self::Fork { origin } => w.array(2).uint(4).text(origin),
             Self::Charter { version } => w.array(2).uint(5).uint(*version),
+            Self::Own { witness, after } => w.array(3).uint(7).text(witness).text(after),
+            Self::WitnessProof { witness, key } => w.array(3).uint(8).text(witness).bytes(key),
             Self::CharterFork { version } => w.array(2).uint(9).uint(*version),
             Self::Past { after, first } => {
                 w.array(5).uint(10);
@@ -403,9 +467,17 @@ impl Request {
                 let base = (!base.is_empty()).then(|| Digest::from_slice(base).ok_or(MessageError::Range("a base")));
                 Self::Body { digest, offset, base: base.transpose()? }
             }
-            (3, 2) => Self::View { witness: read_origin(&mut r)? },
+            (3, 4) => Self::View { witness: read_origin(&mut r)?, time: r.uint()?, offset: r.uint()? },
             (4, 2) => Self::Fork { origin: read_origin(&mut r)? },
             (5, 2) => Self::Charter { version: r.uint()? },
+            (7, 3) => {
+                let (witness, after) = (read_origin(&mut r)?, r.text()?);
+                if !after.is_empty() {
+                    check_name(after).map_err(|_| MessageError::Range("an origin"))?;
+                }
+                Self::Own { witness, after: after.to_owned() }
+            }
+            (8, 3) => Self::WitnessProof { witness: read_origin(&mut r)?, key: *r.array_of()? },
             (9, 2) => Self::CharterFork { version: r.uint()? },
             (10, 5) => Self::Past { after: read_after(&mut r)?, first: r.uint()? },
             (kind, _) => return Err(MessageError::Kind(kind)),
@@ -496,6 +568,8 @@ pub enum Response {
         forks: Vec<u64>,
         /// The time of the newest view held, by witness.
         views: Vec<(String, u64)>,
+        /// Witnesses of whom a proof is held, with the id of the cosignature key.
+        misbehaved: Vec<(String, [u8; 4])>,
         /// What stands below the place.
         node: FrontierNode,
     },
@@ -518,8 +592,15 @@ pub enum Response {
         /// The bytes from the offset asked for on.
         piece: Bytes,
     },
-    /// To [`Request::View`]: a view message that carries every leaf.
-    View(Bytes),
+    /// To [`Request::View`]: a piece of a view message that carries every leaf.
+    View {
+        /// The time of the view.
+        time: u64,
+        /// The size of the whole message.
+        total: u64,
+        /// The bytes from the offset asked for on.
+        piece: Bytes,
+    },
     /// To [`Request::Fork`].
     Fork {
         /// The proof.
@@ -534,6 +615,15 @@ pub enum Response {
     CharterFork(Vec<Bytes>),
     /// Not held.
     NotHeld,
+    /// To [`Request::Own`]: checkpoints with a cosignature each, ascending by origin.
+    Own {
+        /// The statements.
+        statements: Vec<(Checkpoint, Signed)>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To [`Request::WitnessProof`].
+    WitnessProof(Bytes),
     /// To [`Request::Past`]: entries from the one asked for on, as many as fit.
     Past(Vec<Bytes>),
 }
@@ -543,13 +633,16 @@ impl Response {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         match self {
-            Self::Frontier { charter, charter_digest, forks, views, node } => {
-                w.array(6).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
+            Self::Frontier { charter, charter_digest, forks, views, misbehaved, node } => {
+                w.array(7).uint(0).uint(*charter).bytes(charter_digest.as_bytes());
                 write_all(&mut w, forks, |version, w| {
                     w.uint(*version);
                 });
                 write_all(&mut w, views, |(witness, time), w| {
                     w.array(2).text(witness).uint(*time);
+                });
+                write_all(&mut w, misbehaved, |(witness, key), w| {
+                    w.array(2).text(witness).bytes(key);
                 });
                 match node {
                     FrontierNode::Same => {
@@ -583,8 +676,8 @@ impl Response {
             Self::Body { total, is_delta, piece } => {
                 w.array(4).uint(2).uint(*total).uint(u64::from(*is_delta)).bytes(piece);
             }
-            Self::View(view) => {
-                w.array(2).uint(3).bytes(view);
+            Self::View { time, total, piece } => {
+                w.array(4).uint(3).uint(*time).uint(*total).bytes(piece);
             }
             Self::Fork { proof, other } => {
                 w.array(3).uint(4).bytes(proof);
@@ -602,6 +695,18 @@ impl Response {
             Self::NotHeld => {
                 w.array(1).uint(6);
             }
+            Self::Own { statements, more } => {
+                w.array(3).uint(7);
+                write_all(&mut w, statements, |(checkpoint, signed), w| {
+                    w.array(4);
+                    write_checkpoint(w, checkpoint);
+                    signed.write(w);
+                });
+                w.uint(u64::from(*more));
+            }
+            Self::WitnessProof(proof) => {
+                w.array(2).uint(8).bytes(proof);
+            }
             Self::Past(entries) => {
                 w.array(2).uint(10);
                 write_all(&mut w, entries, |e, w| {
@@ -618,13 +723,17 @@ impl Response {
         let mut r = Reader::new(data);
         let len = r.array()?;
         let response = match (r.uint()?, len) {
-            (0, 6) => Self::Frontier {
+            (0, 7) => Self::Frontier {
                 charter: r.uint()?,
                 charter_digest: read_digest(&mut r)?,
                 forks: read_all(&mut r, "charter forks", limits::CHARTER_FORKS_MAX, |r| Ok(r.uint()?))?,
                 views: read_all(&mut r, "views", limits::NOTE_SIGNATURES_MAX, |r| {
                     r.array_len(2)?;
                     Ok((read_origin(r)?, r.uint()?))
+                })?,
+                misbehaved: read_all(&mut r, "witnesses", limits::WITNESS_PROOFS_MAX, |r| {
+                    r.array_len(2)?;
+                    Ok((read_origin(r)?, *r.array_of()?))
                 })?,
                 node: read_node(&mut r)?,
             },
@@ -645,7 +754,10 @@ impl Response {
                 }
                 Self::Body { total, is_delta: is_delta == 1, piece: Bytes::copy_from_slice(r.bytes()?) }
             }
-            (3, 2) => Self::View(Bytes::copy_from_slice(r.bytes()?)),
+            (3, 4) => {
+                let (time, total) = (r.uint()?, r.uint()?);
+                Self::View { time, total, piece: Bytes::copy_from_slice(r.bytes()?) }
+            }
             (4, 3) => Self::Fork {
                 proof: Bytes::copy_from_slice(r.bytes()?),
                 other: read_all(&mut r, "heads", 2, HeadMessage::read)?,
@@ -653,6 +765,17 @@ impl Response {
             (5, 2) => Self::Charter(Bytes::copy_from_slice(r.bytes()?)),
             (9, 2) => Self::CharterFork(read_all(&mut r, "charters", 2, |r| Ok(Bytes::copy_from_slice(r.bytes()?)))?),
             (6, 1) => Self::NotHeld,
+            (7, 3) => {
+                let statements = read_all(&mut r, "statements", limits::OWN_STATEMENTS_MAX, |r| {
+                    r.array_len(4)?;
+                    Ok((read_checkpoint(r)?, Signed::read(r)?))
+                })?;
+                match r.uint()? {
+                    more @ 0..=1 => Self::Own { statements, more: more == 1 },
+                    _ => return Err(MessageError::Range("a flag")),
+                }
+            }
+            (8, 2) => Self::WitnessProof(Bytes::copy_from_slice(r.bytes()?)),
             (10, 2) => Self::Past(read_entries(&mut r)?),
             (kind, _) => return Err(MessageError::Kind(kind)),
         };
@@ -776,6 +899,7 @@ mod tests {
             charter_digest: Digest::of(b"c"),
             forks: vec![2],
             views: vec![("A".to_owned(), 5)],
+            misbehaved: vec![("B".to_owned(), [1, 2, 3, 4])],
             node,
         };
         vec![
@@ -788,11 +912,13 @@ mod tests {
                 timestamp: Some((checkpoint(), Signed { id: [1; 4], blob: vec![1; 72] })),
             },
             Response::Body { total: 9, is_delta: true, piece: Bytes::from_static(b"piece") },
-            Response::View(Bytes::from_static(b"view")),
+            Response::View { time: 7, total: 9, piece: Bytes::from_static(b"view") },
             Response::Fork { proof: Bytes::from_static(b"proof"), other: vec![head(), head()] },
             Response::Charter(Bytes::from_static(b"note")),
             Response::CharterFork(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]),
             Response::NotHeld,
+            Response::Own { statements: vec![(checkpoint(), Signed { id: [1; 4], blob: vec![1; 72] })], more: true },
+            Response::WitnessProof(Bytes::from_static(b"proof")),
             Response::Past(vec![Bytes::from_static(b"entry"), Bytes::new()]),
         ]
     }
@@ -812,6 +938,10 @@ mod tests {
         ] {
             assert_eq!(StatementMessage::decode(&statement.encode()), Ok(statement));
         }
+        let fork = ForkMessage { origin: "a/b".to_owned(), proof: Bytes::from_static(b"proof") };
+        for evidence in [EvidenceMessage::Register(fork), EvidenceMessage::Witness(Bytes::from_static(b"proof"))] {
+            assert_eq!(EvidenceMessage::decode(&evidence.encode()), Ok(evidence));
+        }
         for response in responses() {
             assert_eq!(Response::decode(&response.encode()), Ok(response));
         }
@@ -820,7 +950,10 @@ mod tests {
             Request::Entries { origin: "a/b".to_owned(), first: 7 },
             Request::Body { digest: Digest::OF_NOTHING, offset: 65_536, base: Some(Digest::OF_NOTHING) },
             Request::Body { digest: Digest::OF_NOTHING, offset: 0, base: None },
-            Request::View { witness: "A".to_owned() },
+            Request::View { witness: "A".to_owned(), time: 5, offset: 65_536 },
+            Request::Own { witness: "A".to_owned(), after: String::new() },
+            Request::Own { witness: "A".to_owned(), after: "a/b".to_owned() },
+            Request::WitnessProof { witness: "A".to_owned(), key: [1, 2, 3, 4] },
             Request::Fork { origin: "a/b".to_owned() },
             Request::Charter { version: 2 },
             Request::Past { after: past().after, first: 1 },

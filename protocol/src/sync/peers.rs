@@ -56,12 +56,21 @@ struct BodySoFar {
     bytes: Vec<u8>,
 }
 
+/// A view that has come in part.
+struct ViewSoFar {
+    peer: Peer,
+    time: u64,
+    bytes: Vec<u8>,
+}
+
 /// All peers, and what is fetched from them.
 pub(super) struct Peers {
     pace: Pace,
     states: BTreeMap<Peer, PeerState>,
     entries: BTreeMap<String, EntriesSoFar>,
     bodies: BTreeMap<Digest, BodySoFar>,
+    /// By witness.
+    views: BTreeMap<String, ViewSoFar>,
     pasts: BTreeMap<After, PastSoFar>,
     /// The old register that was asked for last.
     last_past: Option<After>,
@@ -81,6 +90,7 @@ impl Peers {
             states: BTreeMap::new(),
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            views: BTreeMap::new(),
             pasts: BTreeMap::new(),
             last_past: None,
             refused: BTreeMap::new(),
@@ -101,6 +111,19 @@ impl Peers {
         self.entries.retain(|_, so_far| so_far.peer != *peer);
         self.bodies.retain(|_, so_far| so_far.peer != *peer);
         self.pasts.retain(|_, so_far| so_far.peer != *peer);
+        self.views.retain(|_, so_far| so_far.peer != *peer);
+    }
+
+    /// Returns the peers that are connected.
+    pub(super) fn connected_now(&self) -> Vec<Peer> {
+        self.states.keys().cloned().collect()
+    }
+
+    /// Asks for a witness's newest view, unless pieces of it are on their way from another peer.
+    pub(super) fn want_view(&mut self, peer: &Peer, witness: &str) {
+        if !self.views.contains_key(witness) {
+            self.want(peer, Request::View { witness: witness.to_owned(), time: 0, offset: 0 });
+        }
     }
 
     /// Compares frontiers with one random peer each 30 to 60 seconds.
@@ -263,12 +286,14 @@ impl Peers {
         match request {
             Request::Entries { origin, .. } => drop(self.entries.remove(origin)),
             Request::Body { digest, .. } => drop(self.bodies.remove(digest)),
+            Request::View { witness, .. } => drop(self.views.remove(witness)),
             Request::Past { after, .. } => drop(self.pasts.remove(after)),
             Request::Frontier { .. }
-            | Request::View { .. }
             | Request::Fork { .. }
             | Request::Charter { .. }
-            | Request::CharterFork { .. } => {}
+            | Request::CharterFork { .. }
+            | Request::Own { .. }
+            | Request::WitnessProof { .. } => {}
         }
     }
 }
@@ -298,7 +323,11 @@ impl Machine {
     /// Takes a response of a peer.
     pub(super) fn answered(&mut self, peer: &Peer, request: Request, response: Response, size: usize) {
         match (request, response) {
-            (Request::Frontier { prefix, .. }, Response::Frontier { charter, charter_digest, forks, views, node }) => {
+            (
+                Request::Frontier { prefix, .. },
+                Response::Frontier { charter, charter_digest, forks, views, misbehaved, node },
+            ) => {
+                self.want_witness_proofs(peer, misbehaved);
                 self.compare_charters(peer, charter, charter_digest, &forks);
                 self.compared(peer, &prefix, &views, node);
                 self.peers.frontier_done(peer, true);
@@ -315,7 +344,13 @@ impl Machine {
             (Request::Body { digest, offset, base }, Response::Body { total, is_delta, piece }) => {
                 self.body_came(peer, (digest, offset, base), total, is_delta, &piece);
             }
-            (Request::View { .. }, Response::View(view)) => self.check_statement(StatementMessage::View(view), peer),
+            (Request::View { witness, offset, .. }, Response::View { time, total, piece }) => {
+                self.view_came(peer, &witness, offset, (time, total), &piece);
+            }
+            (Request::Own { witness, .. }, Response::Own { statements, more }) => {
+                self.own_came(peer, &witness, statements, more);
+            }
+            (Request::WitnessProof { .. }, Response::WitnessProof(proof)) => self.check_witness_proof(proof, peer),
             (Request::Fork { origin }, Response::Fork { proof, other }) => {
                 self.check_fork(ForkMessage { origin, proof }, peer);
                 for head in other {
@@ -325,7 +360,7 @@ impl Machine {
             (Request::Charter { version }, Response::Charter(note)) => self.charter_came(&note, version, peer),
             (Request::CharterFork { .. }, Response::CharterFork(notes)) => self.charter_fork_came(&notes, peer),
             (Request::Past { after, first }, Response::Past(entries)) => self.past_came(peer, after, first, entries),
-            (request, _) => self.peers.failed(peer, &request),
+            (request, _) => self.request_failed(peer, &request),
         }
     }
 
@@ -333,7 +368,7 @@ impl Machine {
         for (witness, time) in views {
             let held = self.replica().views().get(witness.as_str()).and_then(|s| s.kept.as_ref());
             if held.is_none_or(|held| held.view().time < *time) && self.replica().names_witness(witness) {
-                self.peers.want(peer, Request::View { witness: witness.clone() });
+                self.peers.want_view(peer, witness);
             }
         }
         if prefix.0.is_empty() {
@@ -527,6 +562,34 @@ impl Machine {
                 self.keep_bodies(vec![Arc::new(record)], peer.clone());
             }
             Some(_) | None => {}
+        }
+    }
+
+    /// A piece of a view: all of them come from one peer, and of one view.
+    fn view_came(&mut self, peer: &Peer, witness: &str, offset: u64, (time, total): (u64, u64), piece: &[u8]) {
+        let mut so_far = match self.peers.views.remove(witness) {
+            Some(so_far) if so_far.peer == *peer && so_far.time == time => so_far,
+            None if offset == 0 => ViewSoFar { peer: peer.clone(), time, bytes: Vec::new() },
+            begun => {
+                // Another peer's pieces, or a newer view took the place of the one begun: the next exchange asks again.
+                self.peers.views.extend(begun.filter(|b| b.peer != *peer).map(|b| (witness.to_owned(), b)));
+                return self.own_unanswered(peer);
+            }
+        };
+        let continues = so_far.bytes.len() as u64 == offset;
+        let held: usize = self.peers.views.values().map(|so_far| so_far.bytes.len()).sum();
+        let room = held.saturating_add(so_far.bytes.len()).saturating_add(piece.len()) <= limits::VIEWS_SIZE_MAX;
+        so_far.bytes.extend_from_slice(piece);
+        let came = so_far.bytes.len() as u64;
+        let is_step = piece.len() == limits::VIEW_STEP_SIZE_MAX;
+        let fits = continues && room && total <= limits::VIEW_MESSAGE_SIZE_MAX as u64;
+        if fits && came == total {
+            self.check_statement(StatementMessage::View(Bytes::from(so_far.bytes)), peer);
+        } else if fits && came < total && is_step {
+            self.peers.want(peer, Request::View { witness: witness.to_owned(), time, offset: came });
+            self.peers.views.insert(witness.to_owned(), so_far);
+        } else {
+            self.own_unanswered(peer);
         }
     }
 }

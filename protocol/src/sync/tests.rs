@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+mod witness;
+
 use super::check::Job;
 use super::message::{BodyItem, HeadMessage, Signed};
 use super::*;
@@ -92,8 +94,11 @@ struct Node {
     verdicts: Vec<Verdict>,
     submitted: BTreeMap<u64, Result<usize, String>>,
     notices: Vec<Notice>,
+    door: BTreeMap<u64, DoorAnswer>,
     gossip_off: bool,
     disk_full: bool,
+    /// What this node's clock is ahead by.
+    ahead_ms: i64,
 }
 
 struct Net {
@@ -117,8 +122,10 @@ fn node_at_pace(duties: Duties, every_s: u64) -> Node {
         verdicts: Vec::new(),
         submitted: BTreeMap::new(),
         notices: Vec::new(),
+        door: BTreeMap::new(),
         gossip_off: false,
         disk_full: false,
+        ahead_ms: 0,
     }
 }
 
@@ -169,6 +176,7 @@ impl Net {
             assert!(steps < 200_000, "the machines never come to rest");
             let now = self.now_ms;
             let Some(node) = self.nodes[i].as_mut() else { continue };
+            let now = now.saturating_add_signed(node.ahead_ms);
             let outputs = node.machine.handle(event, now);
             self.carry_out(i, outputs);
         }
@@ -238,6 +246,7 @@ impl Net {
                 Output::Submitted(ticket, result) => {
                     node.submitted.insert(ticket, result.map_err(|e| e.to_string()));
                 }
+                Output::AddedCheckpoint(ticket, answer) => drop(node.door.insert(ticket, answer)),
                 Output::Changed => {}
                 Output::Notice(notice) => node.notices.push(notice),
             }
@@ -843,6 +852,7 @@ fn an_answer_that_leaves_a_gap_is_not_asked_for_without_end() {
                             forks: Vec::new(),
                             charter_digest: Digest::OF_NOTHING,
                             views: Vec::new(),
+                            misbehaved: Vec::new(),
                             node: super::message::FrontierNode::Leaves(vec![leaf.clone()]),
                         },
                     };

@@ -155,6 +155,9 @@ impl<'a> Found<'a> {
         let ages = case.snapshot.ages_under(register.held, register.keys, case.device);
         let (limits, tolerated) = (&case.policy.limits, &case.policy.tolerated);
         let origin = register.held.register().origin();
+        if self.is_misbehaved(register) {
+            self.warn(Warning::WitnessMisbehaved);
+        }
         let wronged = self.wronged(register);
         // A record that was tampered with gets no second limit.
         let second = |limit| if wronged.is_some() { None } else { limit };
@@ -200,6 +203,13 @@ impl<'a> Found<'a> {
             (None, Some(_)) => self.warn(Warning::RegisterForked),
             (None, None) => {}
         }
+    }
+
+    /// True when a witness stands behind the register of which there is a proof that it contradicted itself.
+    fn is_misbehaved(&self, register: Bound<'_>) -> bool {
+        let replica = self.case.snapshot.replica();
+        let proven = |witness: &&str| replica.proof_of_witness(witness).is_some();
+        !replica.witness_proofs().is_empty() && self.case.snapshot.witnesses_at(register.held).iter().any(proven)
     }
 
     fn wronged(&self, register: Bound<'_>) -> Option<Code> {

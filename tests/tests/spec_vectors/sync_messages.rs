@@ -4,8 +4,8 @@ use standfast_protocol::digest::Digest;
 use standfast_protocol::limits;
 use standfast_protocol::log::checkpoint::Checkpoint;
 use standfast_protocol::sync::message::{
-    BodyItem, ForkMessage, FrontierLeaf, FrontierNode, HeadMessage, MessageError, Prefix, Request, Response, Signed,
-    StatementMessage,
+    BodyItem, EvidenceMessage, ForkMessage, FrontierLeaf, FrontierNode, HeadMessage, MessageError, Prefix, Request,
+    Response, Signed, StatementMessage,
 };
 use standfast_tests::vectors::{hex, list, refused, same, text};
 
@@ -33,7 +33,7 @@ fn read_and_write(form: &str, data: &[u8]) -> Result<Vec<u8>, MessageError> {
     Ok(match form {
         "head" => HeadMessage::decode(data, limits::GOSSIP_SIZE_MAX)?.encode(),
         "statement" => StatementMessage::decode(data)?.encode(),
-        "fork" => ForkMessage::decode(data)?.encode(),
+        "fork" => EvidenceMessage::decode(data)?.encode(),
         "request" => Request::decode(data)?.encode(),
         "response" => Response::decode(data)?.encode(),
         other => panic!("no messages are read as {other}"),
@@ -84,6 +84,7 @@ fn gossip() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("cosignatures", "statement", StatementMessage::Cosignatures(checkpoint(), vec![cosignature()]).encode()),
         ("a view", "statement", StatementMessage::View(view).encode()),
         ("a fork", "fork", fork.encode()),
+        ("a witness proof", "fork", EvidenceMessage::Witness(Bytes::from_static(b"witness proof")).encode()),
     ]
 }
 
@@ -95,9 +96,19 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("entries from 7 on", Request::Entries { origin: origin.clone(), first: 7 }),
         ("the second piece of a body", Request::Body { digest, offset: 65_536, base: None }),
         ("a body, where another is held", Request::Body { digest, offset: 0, base: Some(Digest::of(b"base")) }),
-        ("a witness's view", Request::View { witness: "interior".to_owned() }),
+        ("a witness's view", Request::View { witness: "interior".to_owned(), time: 0, offset: 0 }),
+        (
+            "the second piece of a view",
+            Request::View { witness: "interior".to_owned(), time: 1_795_000_000, offset: 131_072 },
+        ),
         ("a fork proof", Request::Fork { origin }),
         ("version 2 of the charter", Request::Charter { version: 2 }),
+        ("a witness's own statements", Request::Own { witness: "interior".to_owned(), after: String::new() }),
+        (
+            "more of a witness's own statements",
+            Request::Own { witness: "interior".to_owned(), after: "a.example/register".to_owned() },
+        ),
+        ("a witness proof", Request::WitnessProof { witness: "interior".to_owned(), key: [5, 6, 7, 8] }),
         ("both charters of version 2", Request::CharterFork { version: 2 }),
     ]
 }
@@ -108,6 +119,7 @@ fn responses() -> Vec<(&'static str, Response)> {
         charter_digest: Digest::of(b"charter"),
         forks: if matches!(node, FrontierNode::Same) { vec![2] } else { Vec::new() },
         views: vec![("interior".to_owned(), 1_795_000_000)],
+        misbehaved: vec![("customs".to_owned(), [5, 6, 7, 8])],
         node,
     };
     let leaf = |fork| FrontierLeaf {
@@ -140,7 +152,10 @@ fn responses() -> Vec<(&'static str, Response)> {
         ),
         ("a head without more", Response::Entries { newest: Box::new(bare()), witnessed: None, timestamp: None }),
         ("a piece of a delta", Response::Body { total: 9, is_delta: true, piece: Bytes::from_static(b"piece") }),
-        ("a view message", Response::View(Bytes::from_static(b"view message"))),
+        (
+            "a piece of a view message",
+            Response::View { time: 1_795_000_000, total: 12, piece: Bytes::from_static(b"view message") },
+        ),
         ("a fork proof alone", Response::Fork { proof: proof.clone(), other: Vec::new() }),
         ("a fork proof with two heads of the other branch", Response::Fork { proof, other: vec![bare(), head()] }),
         ("a charter", Response::Charter(Bytes::from_static(b"charter note"))),
@@ -149,6 +164,11 @@ fn responses() -> Vec<(&'static str, Response)> {
             Response::CharterFork(vec![Bytes::from_static(b"one note"), Bytes::from_static(b"another note")]),
         ),
         ("not held", Response::NotHeld),
+        (
+            "a witness's own statements, and there are more",
+            Response::Own { statements: vec![(checkpoint(), cosignature())], more: true },
+        ),
+        ("a witness proof", Response::WitnessProof(Bytes::from_static(b"witness proof"))),
     ]
 }
 
@@ -172,8 +192,8 @@ fn make() -> Value {
         .collect();
     // 65 empty strings where 64 elements may stand.
     let many = |head: &[u8]| [head, &[0x98, 65], &[0x40; 65]].concat();
-    let of_leaves = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 0]].concat();
-    let of_roots = [&[0x86, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x82, 1, 0x91]].concat();
+    let of_leaves = [&[0x87, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x80, 0x82, 0]].concat();
+    let of_roots = [&[0x87, 0, 1, 0x58, 32][..], &[0; 32], &[0x80, 0x80, 0x80, 0x82, 1, 0x91]].concat();
     let frontier =
         |nibbles: &[u8]| Request::Frontier { prefix: Prefix(nibbles.to_vec()), root: Digest([0; 32]) }.encode();
     let short = HeadMessage { own: vec![Signed { id: [1; 4], blob: vec![7; 63] }], ..bare() };
@@ -191,7 +211,7 @@ fn make() -> Value {
         refuse("a text where a number belongs", "type", "request", &[0x82, 5, 0x61, b'2']),
         refuse("a request of kind 6", "unknown-kind", "request", &[0x82, 6, 2]),
         refuse("a request of kind 5 with an element too many", "unknown-kind", "request", &[0x83, 5, 2, 0]),
-        refuse("a response of kind 7", "unknown-kind", "response", &[0x81, 7]),
+        refuse("a response of kind 9", "unknown-kind", "response", &[0x81, 9]),
         refuse("a statement of kind 2", "unknown-kind", "statement", &[0x82, 2, 0x40]),
         refuse(
             "a body item of kind 2",
@@ -213,7 +233,7 @@ fn make() -> Value {
         refuse("a size of 2^63", "range", "head", &large.encode()),
         refuse("an origin with a space", "range", "head", &spaced.encode()),
         refuse("a flag of 2", "range", "response", &[0x84, 2, 1, 2, 0x40]),
-        refuse("a request above 4 KiB", "size", "request", &[&[0x82, 3, 0x79, 0x10, 0x01][..], &[b'a'; 4097]].concat()),
+        refuse("a request above 4 KiB", "size", "request", &[&[0x84, 3, 0x79, 0x10, 0x01][..], &[b'a'; 4097]].concat()),
     ]);
     json!({"format": FORMAT, "messages": messages, "refused": refused})
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use serde_json::Value;
+use standfast_protocol::log::witness_proof::WitnessProof;
 use standfast_protocol::register::fork::ForkProof;
 use standfast_protocol::register::fork::report::{ForkReport, MAGIC};
 
@@ -18,6 +19,8 @@ const FILE_SIZE_MAX: u64 = 256 * 1024;
 pub(super) enum ProofFile {
     /// That a register's key signed two histories.
     Register(ForkReport),
+    /// That a witness contradicted itself.
+    Witness(WitnessProof),
 }
 
 /// Reads a proof's file; nothing in it is checked yet.
@@ -27,6 +30,9 @@ pub(super) fn read(context: &Context, path: &Path) -> CliResult<ProofFile> {
     if bytes.starts_with(MAGIC) {
         let report = ForkReport::decode(&bytes).map_err(|e| malformed().because(&e))?;
         return Ok(ProofFile::Register(report));
+    }
+    if let Some(proof) = of_witness(&bytes) {
+        return Ok(ProofFile::Witness(proof));
     }
     let (proof, keys) = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
@@ -40,6 +46,17 @@ pub(super) fn read(context: &Context, path: &Path) -> CliResult<ProofFile> {
     let keys = keys.ok_or_else(|| malformed().cause("expected verifier keys in its member keys"))?;
     let report = ForkReport::new(proof, keys).map_err(|e| malformed().because(&e))?;
     Ok(ProofFile::Register(report))
+}
+
+/// A witness proof, bare or in the document of `fork show`.
+fn of_witness(bytes: &[u8]) -> Option<WitnessProof> {
+    if let Ok(proof) = WitnessProof::parse(bytes) {
+        return Some(proof);
+    }
+    let document: Value = serde_json::from_slice(bytes).ok()?;
+    let is_proof = document["kind"] == "standfast/witness-proof/v1";
+    let encoded = document["proof_base64"].as_str().filter(|_| is_proof)?;
+    WitnessProof::parse(&BASE64.decode(encoded.as_bytes()).ok()?).ok()
 }
 
 /// The proof in a document of `fork show`, or in that of a demo, where it is one of several members.

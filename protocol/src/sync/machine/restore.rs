@@ -25,7 +25,10 @@ impl Machine {
             Durable::Statement(message) | Durable::Promise(message) => {
                 if let Ok(StatementMessage::Cosignatures(checkpoint, signed)) = StatementMessage::decode(message) {
                     if matches!(durable, Durable::Promise(_)) {
-                        self.duties.restore_promise(&checkpoint);
+                        // The eight bytes before a cosignature's signature.
+                        let times = signed.iter().filter_map(|s| s.blob.first_chunk().map(|t| u64::from_be_bytes(*t)));
+                        let time = times.max().unwrap_or(0).min(limits::COSIGNATURE_TIME_MAX);
+                        self.duties.restore_promise(&checkpoint, time);
                     }
                     self.restore_statements(checkpoint, signed);
                 } else if let Ok(StatementMessage::View(view)) = StatementMessage::decode(message) {
@@ -37,7 +40,11 @@ impl Machine {
                 }
             }
             Durable::Fork(message) => {
-                let Ok(message) = ForkMessage::decode(message) else { return };
+                let message = match EvidenceMessage::decode(message) {
+                    Ok(EvidenceMessage::Register(message)) => message,
+                    Ok(EvidenceMessage::Witness(proof)) => return self.restore_witness_proof(&proof),
+                    Err(_) => return,
+                };
                 let Some((mut register, _)) = self.as_it_was(&message.origin) else { return };
                 if let Ok(proof) = ForkProof::parse(&message.proof)
                     && register.add_fork_proof(proof).is_ok()

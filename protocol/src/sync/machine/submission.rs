@@ -15,13 +15,14 @@ enum Part {
     Head(Box<HeadMessage>),
     Statement(StatementMessage),
     Fork(ForkMessage),
+    WitnessProof(Bytes),
     Past(PastMessage),
     Bodies(Vec<Bytes>),
 }
 
 impl Machine {
     pub(super) fn submitted(&mut self, ticket: u64, submission: Submission) {
-        let Submission { charters, choice, heads, statements, forks, bodies, pasts } = submission;
+        let Submission { charters, choice, heads, statements, forks, witness_proofs, bodies, pasts } = submission;
         let mut parts: VecDeque<Part> = charters.into_iter().map(Part::Charter).collect();
         parts.extend(choice.map(Part::Choice));
         if !bodies.is_empty() {
@@ -30,6 +31,7 @@ impl Machine {
         parts.extend(heads.into_iter().map(|h| Part::Head(Box::new(h))));
         parts.extend(statements.into_iter().map(Part::Statement));
         parts.extend(forks.into_iter().map(Part::Fork));
+        parts.extend(witness_proofs.into_iter().map(Part::WitnessProof));
         parts.extend(pasts.into_iter().map(Part::Past));
         self.submissions.insert(ticket, Underway { parts, first_error: None, changed: 0 });
         self.due.push_back(ticket);
@@ -64,6 +66,7 @@ impl Machine {
                 let origin = message.origin.clone();
                 self.fork_job(message).ok_or(SubmitError::Unbound(origin))
             }
+            Part::WitnessProof(proof) => Ok(self.witness_proof_job(proof)),
             // Held already, or of a point that nothing names: there is nothing to do.
             Part::Past(message) if !self.replica.pasts_missing().any(|after| *after == message.after) => {
                 return self.part_done(&source, Ok(false));

@@ -95,7 +95,10 @@ fn what_we_witness_ourselves_is_no_answer() {
     let mut net = network();
     let mut interior = Publisher::new("interior.example");
     net.submit(0, interior.publish(&[notice("one")])).expect("published");
+    (net.nodes[1], net.nodes[2]) = (None, None);
     net.restart(0, witness("A"));
+    // A witness signs once a peer has told it what it said before.
+    net.link(0, 4);
     net.tick(70);
     let own = net.node(0).machine.fence(&origin("interior.example")).expect("it is bound");
     assert!(net.node(0).machine.replica().views().contains_key("A"));

@@ -41,6 +41,7 @@ fn ask(machine: &mut Machine, peer: &Peer, entries: impl Fn(u64, u64) -> Option<
                     charter_digest: charter().charter().digest(),
                     forks: Vec::new(),
                     views: Vec::new(),
+                    misbehaved: Vec::new(),
                     node: FrontierNode::Leaves(vec![leaf.clone()]),
                 },
                 other => panic!("{other:?}"),
