@@ -273,7 +273,7 @@ mod tests {
     fn values_say_what_was_expected() {
         let error = refused("standfast key create a --use regster");
         assert_eq!(error.message, "--use <USE> does not take \"regster\"");
-        assert_eq!(error.causes, ["expected one of: register, issue, witness, root"]);
+        assert_eq!(error.causes, ["expected one of: register, issue, update, witness, root"]);
         let error = refused("standfast --now yesterday status");
         assert!(error.causes.join("").contains("2026-11-20T14:28:00Z"), "{error:?}");
         let error = refused("standfast key create a");
