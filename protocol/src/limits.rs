@@ -187,9 +187,9 @@ pub const CATCH_UPS_SIZE_MAX: usize = 64 * 1024 * 1024;
 pub const ENTRY_WEIGHT_MIN: usize = 64;
 /// Places below the root of one peer's frontier asked for in one exchange (`specs/sync.md` §5).
 pub const FRONTIER_DESCENTS_MAX: usize = 2048;
-/// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §13); a body of 1 MiB fits.
+/// Bytes of a proof that an entry is in a log, with its extra data (`specs/register.md` §10); a body of 1 MiB fits.
 pub const TLOG_PROOF_SIZE_MAX: usize = 4 * 1024 * 1024;
-/// Hashes of an inclusion proof: levels of the largest tree (`specs/register.md` §13).
+/// Hashes of an inclusion proof: levels of the largest tree (`specs/register.md` §10).
 pub const TLOG_PROOF_HASHES_MAX: usize = 63;
 /// Trust entries that a record proof carries: a permission below the deepest recognition (`specs/register.md` §11).
 pub const RECORD_PROOF_EDGES_MAX: usize = 9;

@@ -22,6 +22,7 @@ mod learning;
 pub mod machine;
 pub mod message;
 pub mod peers;
+mod seen;
 mod watch;
 
 pub use duties::{Duties, PublisherKey, WitnessKeys};

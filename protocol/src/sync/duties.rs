@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::check::{HeldView, Timestamp};
 use super::learning::{Elsewhere, Learning};
 use super::message::Signed;
+use super::seen::Seen;
 use crate::digest::Digest;
 use crate::key::{SecretKey, VerifierKey};
 use crate::log::checkpoint::Checkpoint;
@@ -45,7 +46,7 @@ pub struct Duties {
     /// Promises that are on their way to the disk, or that it did not take: nothing is vouched for by them.
     unkept: BTreeMap<String, Unkept>,
     /// The largest size of a validly signed head that came and was not admitted.
-    seen: BTreeMap<String, u64>,
+    seen: Seen,
     last_view_time: u64,
     last_view: Option<Frontier>,
     /// The note of the last view that was restored.
@@ -90,7 +91,7 @@ impl Duties {
             timestamp_interval_s,
             promised: BTreeMap::new(),
             unkept: BTreeMap::new(),
-            seen: BTreeMap::new(),
+            seen: Seen::default(),
             last_view_time: 0,
             last_view: None,
             restored_view: None,
@@ -281,17 +282,12 @@ impl Duties {
 
     /// A validly signed head came that the register does not reach: no statement about it until it does. True when it is
     /// the largest one so far.
-    pub(super) fn saw(&mut self, origin: &str, size: u64) -> bool {
-        let seen = self.seen.get(origin).copied().unwrap_or(0);
-        let is_new = self.witness.is_some() && seen < size;
-        if is_new {
-            self.seen.insert(origin.to_owned(), size);
-        }
-        is_new
+    pub(super) fn saw(&mut self, origin: &str, size: u64, signers: &[VerifierKey]) -> bool {
+        self.witness.is_some() && self.seen.note(origin, size, signers)
     }
 
     pub(super) fn vouches_for(&self, register: &Register) -> bool {
-        let seen = self.seen.get(register.origin()).copied().unwrap_or(0);
+        let seen = self.seen.largest(register.origin(), register.keys());
         seen <= register.size_newest() && vouches_for(register)
     }
 

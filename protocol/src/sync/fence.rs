@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::machine::Machine;
+use super::seen::Seen;
 use crate::digest::Digest;
 use crate::log::policy::Quorum;
 
@@ -20,17 +21,9 @@ pub(super) struct Fence {
     /// What counts as an answer was signed after this time.
     pub(super) began: u64,
     /// The largest validly signed head of a register that came and was not admitted.
-    seen: BTreeMap<String, u64>,
+    pub(super) seen: Seen,
     /// Heads that are being checked, by the ticket of their check.
     pub(super) in_check: BTreeMap<u64, String>,
-}
-
-impl Fence {
-    /// A head by a bound key came, and the register does not reach it.
-    pub(super) fn saw(&mut self, origin: &str, size: u64) {
-        let seen = self.seen.entry(origin.to_owned()).or_insert(size);
-        *seen = size.max(*seen);
-    }
 }
 
 /// Whether a peer has said what it holds.
@@ -154,8 +147,10 @@ impl Machine {
             beyond = Some(Beyond::Witness { size, witness });
         }
         // The register's own signature says more than a witness's word.
-        if let Some(seen) = self.fence.seen.get(origin).filter(|seen| **seen > size) {
-            beyond = Some(Beyond::Signed { size: *seen });
+        let bound = replica.keys_for(origin).map(|keys| keys.own).unwrap_or_default();
+        let seen = self.fence.seen.largest(origin, &bound);
+        if seen > size {
+            beyond = Some(Beyond::Signed { size: seen });
         }
         let (peers, peers_answered, peers_asked) = self.peers.compared();
         let answers: Vec<WitnessAnswer> = answers.into_values().collect();

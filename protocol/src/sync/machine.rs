@@ -468,11 +468,12 @@ impl Machine {
         }
         let sizes = (head.checkpoint().size, first);
         let root = head.checkpoint().root;
+        let signers = head.signers().to_vec();
         let batch = batch_message(&head, &cosignatures, &timestamps, first, &entries);
         let admission = register.admit(head, cosignatures, first, &entries);
         if sizes.0 > register.size_newest() {
-            self.duties.saw(&origin, sizes.0);
-            self.fence.saw(&origin, sizes.0);
+            self.duties.saw(&origin, sizes.0, &signers);
+            self.fence.seen.note(&origin, sizes.0, &signers);
         }
         let changed = fingerprint(&register) != fingerprint(&before);
         if matches!(admission, Admission::Gap | Admission::EntriesMismatch | Admission::EntryCount) {

@@ -121,8 +121,8 @@ impl Machine {
         let Checkpoint { origin, size, root } = head.checkpoint().clone();
         let ours = register.and_then(|register| register.root_at(size));
         if ours.is_none() {
-            self.fence.saw(&origin, size);
-            if self.duties.saw(&origin, size) {
+            self.fence.seen.note(&origin, size, head.signers());
+            if self.duties.saw(&origin, size, head.signers()) {
                 self.peers.ask_everybody();
             }
         } else if ours != Some(root) {
