@@ -488,3 +488,29 @@ fn common_register<'b>(mut registers: impl Iterator<Item = &'b Binding>) -> Resu
 fn covers(allowed: &[String], wanted: &str) -> bool {
     allowed.iter().any(|a| a == "*" || a == wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::register::fact::After;
+
+    #[test]
+    fn entries_for_several_types_share_one_register_and_one_end_of_the_one_before() {
+        let binding = |keys: &[&str], after: Option<u64>| Binding {
+            origin: "a.example/register".to_owned(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            after: after.map(|size| After { origin: "old".to_owned(), size, root: Digest::OF_NOTHING }),
+        };
+        let common = |bindings: &[Binding]| common_register(bindings.iter()).map_err(|_| "conflict");
+        let (at, later) = (binding(&["k", "l"], Some(3)), binding(&["k"], Some(4)));
+        assert_eq!(common(&[]), Ok(None));
+        assert_eq!(common(&[at.clone(), at.clone()]), Ok(Some(at.clone())));
+        assert_eq!(common(&[at.clone(), later]), Err("conflict"));
+        for both in [[at.clone(), binding(&["k"], None)], [binding(&["k"], None), at.clone()]] {
+            assert_eq!(common(&both), Ok(Some(binding(&["k"], Some(3)))));
+        }
+        assert_eq!(common(&[at.clone(), binding(&["m"], None)]), Err("conflict"));
+        assert_eq!(common(&[at, Binding { origin: "b".to_owned(), ..binding(&["k"], None) }]), Err("conflict"));
+    }
+}
