@@ -202,6 +202,7 @@ fn published_among_processes_it_is_named_forked_pinned_and_survives_a_kill() {
     );
     assert!(says(&nodes[3], "charter publish charter-2a.note", 0).starts_with("✓ admitted here"), "it is held already");
 
+    nodes[0].status_when("the first of the two is known", |status| status["charter"]["version"] == 2);
     let forked = says(&nodes[0], "charter publish charter-2b.note --yes", 4);
     assert!(forked.starts_with("! kept here as proof · sent to 3 peers\n"), "{forked}");
     let is_forked =

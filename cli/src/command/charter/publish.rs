@@ -62,12 +62,15 @@ pub(super) fn publish(context: &Context, path: &Path, wait_s: Option<u64>, yes: 
         }
     }
     let handed_over = Instant::now();
-    let (peers, after) = change::submit_charter(context, bytes)?;
-    let naming = if peers.is_some() && after.charter() == &charter {
-        wait(context, &charter, wait_s, handed_over)?
-    } else {
-        None
-    };
+    let (peers, mut after) = change::submit_charter(context, bytes)?;
+    let mut naming = None;
+    if peers.is_some() && after.charter() == &charter {
+        naming = wait(context, &charter, wait_s, handed_over)?;
+        if naming.is_none() {
+            // Another charter of this version may have come meanwhile.
+            after = Desk::open(context)?.replica(context)?;
+        }
+    }
     tell(context, &charter, &after, peers, naming.as_ref(), "admitted here")?;
     Ok(match (after.chain().fork(), &naming) {
         (Some(_), _) => Exit::Tampered,
@@ -117,7 +120,8 @@ fn first(context: &Context, signed: &SignedCharter, yes: bool, done: &str) -> Cl
     Ok(Exit::Done)
 }
 
-/// Waits until a quorum of witnesses names the charter; `None` where nobody is there to wait for.
+/// Waits until a quorum of witnesses names the charter; `None` where nobody is there to wait for, and where another one
+/// of its version came.
 fn wait(context: &Context, charter: &Charter, wait_s: Option<u64>, since: Instant) -> CliResult<Option<Naming>> {
     let desk = Desk::open(context)?;
     let span = Duration::from_secs(wait_s.unwrap_or(WAIT_S));
@@ -125,7 +129,7 @@ fn wait(context: &Context, charter: &Charter, wait_s: Option<u64>, since: Instan
         let Some(standing) = desk.standing()? else { return Ok(None) };
         let of = standing.node.witnesses_named.unwrap_or(0);
         let in_reach = standing.node.witnesses_in_reach.unwrap_or(0);
-        if of == 0 || wait_s.is_none() && in_reach == 0 {
+        if of == 0 || wait_s.is_none() && in_reach == 0 || standing.charter.fork.is_some() {
             return Ok(None);
         }
         let ours = standing.charter.digest == charter.digest().to_string();
