@@ -223,6 +223,17 @@ impl Federation {
         Note::new(charter.text().to_owned(), charter.sign(&root, Some(&before))).to_string()
     }
 
+    /// Starts all witnesses, each of which knows those before it; returns their addresses.
+    pub fn start_witnesses(&mut self) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for witness in &mut self.witnesses {
+            witness.peers.clone_from(&addresses);
+            witness.start();
+            addresses.push(witness.address());
+        }
+        addresses
+    }
+
     /// Makes a node that holds the charter, and stamps the heads of the three publishers.
     pub fn publishing_node(&mut self) -> Node {
         let node = self.node();

@@ -15,7 +15,9 @@
 //! report.finish();
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -32,6 +34,25 @@ pub fn model_folder() -> Option<PathBuf> {
 /// Returns the folder of foreign vectors; `None` after saying that the test is skipped.
 pub fn foreign_folder() -> Option<PathBuf> {
     folder("STANDFAST_VECTORS", "vectors")
+}
+
+/// Returns the paths, below a folder, of all files in it: a test fails on one that no table names.
+///
+/// # Panics
+///
+/// When the folder cannot be read.
+pub fn files(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("a name in UTF-8");
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
+        } else {
+            found.insert(name);
+        }
+    }
+    found
 }
 
 /// Returns the folder of the model's own vectors; `None` after saying that the test is skipped.

@@ -38,17 +38,6 @@ fn federation(witnesses: usize) -> Federation {
     Federation::new(binary(), witnesses)
 }
 
-/// Starts the witnesses, each of which knows those before it, and returns all their addresses.
-fn start_witnesses(federation: &mut Federation) -> Vec<String> {
-    let mut addresses = Vec::new();
-    for witness in &mut federation.witnesses {
-        witness.peers.clone_from(&addresses);
-        witness.start();
-        addresses.push(witness.address());
-    }
-    addresses
-}
-
 /// All that is the same on every node that holds the same.
 fn held(node: &Node) -> Vec<(Value, Value, Value)> {
     let status = node.get("/v1/status").json();
@@ -59,7 +48,7 @@ fn held(node: &Node) -> Vec<(Value, Value, Value)> {
 #[test]
 fn what_is_published_is_witnessed_everywhere_and_a_revocation_reaches_all() {
     let mut federation = federation(3);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut publisher = federation.publishing_node();
     publisher.peers.clone_from(&addresses);
     publisher.start();
@@ -125,7 +114,7 @@ fn what_is_published_is_witnessed_everywhere_and_a_revocation_reaches_all() {
 #[test]
 fn a_late_joiner_catches_up_also_through_edges_that_it_learns_on_the_way() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let witness_publishes = |federation: &Federation, part: &Submission| federation.witnesses[0].publish(part);
     for part in federation.founding() {
         witness_publishes(&federation, &part);
@@ -171,7 +160,7 @@ fn rounds(few: usize, many: usize) -> usize {
 fn a_node_that_is_killed_while_publishing_loses_nothing_acknowledged() {
     let (seed, mut dice) = Dice::seeded(20_261_120);
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut publisher = federation.publishing_node();
     publisher.peers = addresses;
     publisher.start();
@@ -246,7 +235,7 @@ fn a_node_that_is_killed_while_publishing_loses_nothing_acknowledged() {
 #[test]
 fn an_index_that_is_gone_or_garbage_is_rebuilt_and_bodies_are_served() {
     let mut federation = federation(1);
-    start_witnesses(&mut federation);
+    federation.start_witnesses();
     for part in federation.founding() {
         federation.witnesses[0].publish(&part);
     }
@@ -309,7 +298,7 @@ fn open_ledger(path: &Path, agency: &Publisher) -> Ledger {
 fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
     let (seed, mut dice) = Dice::seeded(5);
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut publisher = federation.publishing_node();
     publisher.peers = addresses;
     publisher.start();
@@ -369,7 +358,7 @@ fn killed_between_signing_and_answer_the_same_bytes_are_published_again() {
 #[test]
 fn a_publishing_command_that_is_cut_off_after_signing_is_finished_by_the_next_one() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut node = federation.node();
     node.peers = addresses;
     node.start();
@@ -480,7 +469,7 @@ fn refusals(node: &Node, peer: &str) -> usize {
 #[test]
 fn a_bad_signature_costs_its_sender_and_nobody_else() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut publisher = federation.publishing_node();
     publisher.peers.clone_from(&addresses);
     publisher.start();
@@ -554,7 +543,7 @@ fn a_bad_signature_costs_its_sender_and_nobody_else() {
 #[test]
 fn garbage_and_oversized_messages_are_refused_without_harm() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut neighbour = federation.publishing_node();
     neighbour.peers.clone_from(&addresses);
     neighbour.start();
@@ -655,7 +644,7 @@ fn garbage_and_oversized_messages_are_refused_without_harm() {
 #[test]
 fn a_node_stops_cleanly_and_is_at_once_back_in_the_gossip() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut node = federation.publishing_node();
     node.peers = addresses;
     node.start();
@@ -736,7 +725,7 @@ fn without_network(command: &Command) -> Result<Command, Skip> {
 #[test]
 fn a_verdict_needs_no_network() {
     let mut federation = federation(1);
-    start_witnesses(&mut federation);
+    federation.start_witnesses();
     for part in federation.founding() {
         federation.witnesses[0].publish(&part);
     }

@@ -14,16 +14,6 @@ fn federation(witnesses: usize) -> Federation {
     Federation::new(Path::new(env!("CARGO_BIN_EXE_standfast-under-test")), witnesses)
 }
 
-fn start_witnesses(federation: &mut Federation) -> Vec<String> {
-    let mut addresses = Vec::new();
-    for witness in &mut federation.witnesses {
-        witness.peers.clone_from(&addresses);
-        witness.start();
-        addresses.push(witness.address());
-    }
-    addresses
-}
-
 fn streams(output: Output) -> (Option<i32>, String, String) {
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     (output.status.code(), out, err)
@@ -48,7 +38,7 @@ fn notice(node: &Node, number: u64) -> Value {
 /// A federation with a harbour whose key is at a node of its own, which runs and knows the witnesses.
 fn harbour(witnesses: usize) -> (Federation, Node, String) {
     let mut federation = federation(witnesses);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut node = federation.node();
     node.peers = addresses;
     node.start();
@@ -391,7 +381,7 @@ fn a_broad_batch_is_held_as_a_whole_and_a_broad_draft_too() {
 #[test]
 fn a_draft_is_signed_on_a_machine_without_a_network() {
     let mut federation = federation(1);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut online = federation.node();
     online.peers = addresses;
     online.start();

@@ -13,7 +13,7 @@ use standfast_protocol::credential::{Credential, issuer_binding, jcs};
 use standfast_protocol::did;
 use standfast_protocol::digest::Digest;
 use standfast_protocol::key::PublicKey;
-use standfast_tests::vectors::{Report, foreign_folder, same};
+use standfast_tests::vectors::{Report, files, foreign_folder, same};
 
 use expected::{CONTEXTS, EDDSA, JCS, Role};
 
@@ -25,21 +25,6 @@ fn read(path: &Path) -> Vec<u8> {
 
 fn text(path: &Path) -> String {
     String::from_utf8(read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Returns the names of all files below a folder.
-fn files(folder: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let name = entry.file_name().into_string().expect("a name in UTF-8");
-        if entry.path().is_dir() {
-            found.extend(files(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
-        } else {
-            found.insert(name);
-        }
-    }
-    found
 }
 
 fn contexts(vectors: &Path) -> Contexts {

@@ -11,24 +11,9 @@ use standfast_protocol::credential::json::Json;
 use standfast_protocol::did::webvh::resolve::{Resolution, Wanted};
 use standfast_protocol::did::webvh::{Log, LogError};
 use standfast_protocol::time::Time;
-use standfast_tests::vectors::{Report, foreign_folder, same};
+use standfast_tests::vectors::{Report, files, foreign_folder, same};
 
 use expected::{DIDWEBVH_RS, NOW, Role, SWIYU};
-
-/// Returns the paths of all files below a folder.
-fn files(folder: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let name = entry.file_name().into_string().expect("a name in UTF-8");
-        if entry.path().is_dir() {
-            found.extend(files(&entry.path()).into_iter().map(|below| format!("{name}/{below}")));
-        } else {
-            found.insert(name);
-        }
-    }
-    found
-}
 
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))

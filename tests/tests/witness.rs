@@ -21,17 +21,6 @@ fn federation(witnesses: usize) -> Federation {
     Federation::new(Path::new(env!("CARGO_BIN_EXE_standfast-under-test")), witnesses)
 }
 
-/// Starts all witnesses so that each knows the ones before it; returns their addresses.
-fn start_witnesses(federation: &mut Federation) -> Vec<String> {
-    let mut addresses = Vec::new();
-    for witness in &mut federation.witnesses {
-        witness.peers.clone_from(&addresses);
-        witness.start();
-        addresses.push(witness.address());
-    }
-    addresses
-}
-
 /// A publisher's log as a stranger knows it: its newest head and its leaves.
 #[derive(Default)]
 struct Log {
@@ -66,7 +55,7 @@ fn knock(node: &Node, old: u64, proof: &[Digest], note: &Note) -> Answer {
 fn the_door_answers_as_c2sp_has_it() {
     let mut federation = federation(1);
     federation.witnesses[0].more = "listen = \"127.0.0.1:0\"\n".to_owned();
-    start_witnesses(&mut federation);
+    federation.start_witnesses();
     let witness = &federation.witnesses[0];
     let mut log = Log::default();
     let first = federation.interior.put_number(1);
@@ -152,7 +141,7 @@ fn raw_exchange(address: &str, bytes: &[u8]) -> String {
 fn a_strangers_client_of_c2sp_gets_a_cosignature_that_it_checks_itself() {
     let Some(python) = unless_missing(python()) else { return };
     let mut federation = federation(1);
-    start_witnesses(&mut federation);
+    federation.start_witnesses();
     let witness = &federation.witnesses[0];
     let mut log = Log::default();
     let mut newest = None;
@@ -188,7 +177,7 @@ fn sayings(node: &Node, member: &str) -> usize {
 #[test]
 fn a_witness_put_back_from_a_backup_goes_on_above_what_it_said() {
     let mut federation = federation(3);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     let mut publisher = federation.publishing_node();
     publisher.peers.clone_from(&addresses);
     publisher.start();
@@ -233,7 +222,7 @@ fn a_witness_put_back_from_a_backup_goes_on_above_what_it_said() {
 #[test]
 fn a_second_machine_with_a_witnesss_keys_says_nothing() {
     let mut federation = federation(3);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     for witness in &federation.witnesses {
         witness.line("witness", |line| line["ready"] == true);
     }
@@ -262,7 +251,7 @@ fn a_second_machine_with_a_witnesss_keys_says_nothing() {
 #[test]
 fn a_witness_that_contradicts_itself_is_known_to_all_also_with_gossip_off_and_after_a_restart() {
     let mut federation = federation(3);
-    let addresses = start_witnesses(&mut federation);
+    let addresses = federation.start_witnesses();
     for part in federation.founding() {
         federation.witnesses[0].publish(&part);
     }
